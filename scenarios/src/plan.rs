@@ -1,0 +1,430 @@
+//! The plan: everything a run will do, drawn from one seed and written to `plan.toml`.
+//!
+//! A plan holds knobs, the fault schedule and one sub-seed a client. Operations are drawn at run
+//! time from the sub-seeds (a compare-and-set needs the answer before it) and recorded. Real
+//! processes are not deterministic: the same plan gives the same requests and faults at the same
+//! planned times, not the same interleaving.
+
+use serde::{Deserialize, Serialize};
+
+/// The major version of `plan.toml`. A newer major is refused.
+pub const PLAN_MAJOR: u32 = 1;
+/// The minor version: grows when fields are added.
+pub const PLAN_MINOR: u32 = 0;
+/// How seeds become plans. A change of any draw changes this name, so that an old seed is never
+/// silently read as another plan.
+pub const SEED_SCHEME: &str = "chacha20-named-streams-1";
+
+/// A run, fully drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format version `major`.
+    pub major: u32,
+    /// Format version `minor`.
+    pub minor: u32,
+    /// The build that drew it.
+    pub build: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// What the scenario is about, in a line.
+    pub title: String,
+    /// The issue it cites, as an address; empty where there is none.
+    #[serde(default)]
+    pub issue: String,
+    /// The seed, as a decimal string.
+    pub seed: String,
+    /// [`SEED_SCHEME`] of the build that drew it.
+    pub seed_scheme: String,
+    /// The store it was drawn for; filled in by the harness before the run.
+    pub store: StorePin,
+    /// Every choice drawn, as name and value, for the header on the terminal and the report.
+    pub drawn: Vec<(String, String)>,
+    /// Members and their flags.
+    pub cluster: ClusterPlan,
+    /// Users and permissions; none means that auth stays off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthPlan>,
+    /// Clients and what they do.
+    pub traffic: TrafficPlan,
+    /// What the nemesis does, in order.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// What is expected, by version.
+    #[serde(default)]
+    pub expect: Vec<Expectation>,
+}
+
+/// The binary a plan is pinned to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StorePin {
+    /// As given to `--store`.
+    pub spec: String,
+    /// The version the binary states.
+    pub version: String,
+    /// SHA-256 of the binary, hex.
+    pub sha256: String,
+}
+
+/// Members and their flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// How many at the start: 1, 3 or 5. They are called `m1`, `m2`, …
+    pub members: u32,
+    /// TLS for clients and peers.
+    #[serde(default)]
+    pub tls: bool,
+    /// Whether peers talk through proxies that can cut.
+    #[serde(default)]
+    pub peer_proxies: bool,
+    /// `--heartbeat-interval`, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// `--election-timeout`, in milliseconds.
+    pub election_ms: u64,
+    /// `--snapshot-count`.
+    pub snapshot_count: u64,
+    /// Further flags of every member.
+    #[serde(default)]
+    pub flags: Vec<String>,
+}
+
+/// Users and permissions. Passwords are made by the harness from the user's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuthPlan {
+    /// Users besides root, which always exists.
+    pub users: Vec<UserPlan>,
+}
+
+/// A user with one role of its own, called as the user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserPlan {
+    /// The name.
+    pub name: String,
+    /// Key prefixes that the user's role may read and write when traffic starts.
+    pub prefixes: Vec<String>,
+}
+
+/// Clients and what they do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrafficPlan {
+    /// How long clients run at least, in milliseconds; they run on until the last step is done.
+    pub time_ms: u64,
+    /// Clients' requests time out after this, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Keys written before traffic starts, to give the backend some size.
+    #[serde(default)]
+    pub preload_keys: u32,
+    /// Bytes of padding in each value.
+    #[serde(default)]
+    pub value_bytes: u32,
+    /// What the clients do.
+    pub profile: Profile,
+    /// The clients.
+    pub clients: Vec<ClientPlan>,
+}
+
+/// One client, pinned to one member for the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientPlan {
+    /// Its number, from 1.
+    pub id: u32,
+    /// The member it is pinned to. A member that is added later has clients from then on.
+    pub member: String,
+    /// Sub-seed of its operations, as a decimal string.
+    pub seed: String,
+    /// The user it logs in as; none means no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Operations a second; 0 means closed-loop.
+    #[serde(default)]
+    pub rate: u32,
+}
+
+/// What clients do, as weights: an operation is drawn with probability weight / sum of weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Prefixes of the keys used; each key is `prefix` + number.
+    pub prefixes: Vec<String>,
+    /// Keys a prefix.
+    pub keys: u32,
+    /// Weights.
+    pub weights: Weights,
+    /// Time to live of granted leases, in seconds.
+    pub lease_ttl_s: i64,
+    /// How long a watch lives, in milliseconds.
+    pub watch_ms: u64,
+    /// Watches open at the same time, a client.
+    pub watches_max: u32,
+    /// Limit of limited ranges.
+    pub range_limit: i64,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            name: "default".into(),
+            prefixes: vec!["k/".into()],
+            keys: 10,
+            weights: Weights::default(),
+            lease_ttl_s: 300,
+            watch_ms: 500,
+            watches_max: 1,
+            range_limit: 3,
+        }
+    }
+}
+
+macro_rules! weights {
+    ($($(#[$doc:meta])* $name:ident = $default:literal),* $(,)?) => {
+        /// Weights of the operations of a [`Profile`].
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Weights { $($(#[$doc])* pub $name: u32,)* }
+
+        impl Default for Weights {
+            fn default() -> Self { Self { $($name: $default,)* } }
+        }
+
+        impl Weights {
+            /// All zero.
+            #[must_use]
+            pub fn none() -> Self { Self { $($name: 0,)* } }
+
+            /// Name and weight of each operation, in the order of drawing.
+            #[must_use]
+            pub fn entries(&self) -> Vec<(&'static str, u32)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+weights! {
+    /// Linearizable range of one key.
+    get = 16,
+    /// Serializable range of one key.
+    get_serializable = 4,
+    /// Linearizable range of one key at a revision this client has seen.
+    get_at_revision = 4,
+    /// Linearizable range of a prefix.
+    list = 4,
+    /// Linearizable range of a prefix with a limit.
+    list_limit = 3,
+    /// Count or keys only of a prefix.
+    count = 2,
+    /// Serializable range of a prefix.
+    list_serializable = 2,
+    /// Put of a unique value; half of them ask for the previous key-value.
+    put = 30,
+    /// Put with a lease that this client holds.
+    put_lease = 3,
+    /// Delete of one key; half of them ask for the previous key-value.
+    delete = 5,
+    /// Delete of a prefix.
+    delete_prefix = 1,
+    /// Compare-and-set of one key on its mod revision, value or version, with a read otherwise.
+    txn_cas = 10,
+    /// Transaction of several operations on distinct keys.
+    txn_multi = 5,
+    /// Lease grant.
+    lease_grant = 2,
+    /// Lease revocation.
+    lease_revoke = 1,
+    /// Lease keep-alive.
+    lease_keep_alive = 1,
+    /// Lease time to live, with keys.
+    lease_time_to_live = 1,
+    /// Compaction at a revision this client has seen.
+    compact = 1,
+    /// A watch of a prefix or key.
+    watch = 2,
+}
+
+/// One step of the nemesis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Wait this long after the step before has been started (or, unless that is in the
+    /// background, has ended), in microseconds.
+    pub after_us: u64,
+    /// The action is not waited for: the next step's wait begins at once.
+    #[serde(default)]
+    pub background: bool,
+    /// What is done.
+    pub action: Action,
+}
+
+/// Members an action is aimed at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// This member, drawn from the seed.
+    Member(String),
+    /// Every member but this one.
+    AllBut(String),
+    /// Every member.
+    All,
+    /// Whoever leads at that moment; the name binds it for later steps as `Bound`.
+    Leader(String),
+    /// A voter that does not lead at that moment: the first after the leader in name order.
+    Follower(String),
+    /// Whom an earlier `Leader` or `Follower` of this name found.
+    Bound(String),
+    /// Every member but whom an earlier `Leader` or `Follower` of this name found.
+    AllButBound(String),
+}
+
+/// What the nemesis can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    /// Maintenance.Defragment.
+    Defragment {
+        /// Where.
+        target: Target,
+    },
+    /// SIGKILL.
+    Kill {
+        /// Whom.
+        target: Target,
+    },
+    /// SIGTERM; waits for the exit.
+    Terminate {
+        /// Whom.
+        target: Target,
+    },
+    /// SIGSTOP.
+    Pause {
+        /// Whom.
+        target: Target,
+    },
+    /// SIGCONT.
+    Resume {
+        /// Whom.
+        target: Target,
+    },
+    /// Start again after a kill or a termination, with the same data; waits until ready, at most
+    /// this long.
+    Restart {
+        /// Whom.
+        target: Target,
+        /// Wait until a linearizable read through it succeeds.
+        wait_ready: bool,
+    },
+    /// Cut every peer connection from and to the members (by their proxies).
+    Cut {
+        /// Whom.
+        target: Target,
+    },
+    /// Undo `cut`.
+    HealNetwork {
+        /// Whom.
+        target: Target,
+    },
+    /// Add a new member, start it, give it clients.
+    MemberAdd {
+        /// Its name.
+        name: String,
+        /// As a learner.
+        learner: bool,
+    },
+    /// Promote a learner.
+    MemberPromote {
+        /// Whom.
+        target: Target,
+    },
+    /// Remove a member and stop its process.
+    MemberRemove {
+        /// Whom.
+        target: Target,
+    },
+    /// Let a user's role read and write another prefix.
+    GrantPermission {
+        /// The user (its role has the same name).
+        user: String,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Take that away again.
+    RevokePermission {
+        /// The user.
+        user: String,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Puts by the harness itself (as root where auth is on), through the first member that
+    /// serves.
+    Puts {
+        /// How many.
+        count: u32,
+        /// Key prefix.
+        prefix: String,
+    },
+    /// Compact at the newest revision less `behind`.
+    Compact {
+        /// How far behind.
+        behind: i64,
+        /// Wait for the disk.
+        physical: bool,
+    },
+    /// Wait until the members' applied index has reached what the leader's was.
+    WaitCaughtUp {
+        /// Whom.
+        target: Target,
+        /// Give up after this long, in milliseconds; the step then fails, and the run goes on.
+        timeout_ms: u64,
+    },
+    /// Nothing, for `after_us`.
+    Sleep,
+}
+
+impl Action {
+    /// The name used in scenario files, `faults.jsonl` and reports.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Defragment { .. } => "defragment",
+            Self::Kill { .. } => "kill",
+            Self::Terminate { .. } => "terminate",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Restart { .. } => "restart",
+            Self::Cut { .. } => "cut",
+            Self::HealNetwork { .. } => "heal_network",
+            Self::MemberAdd { .. } => "member_add",
+            Self::MemberPromote { .. } => "member_promote",
+            Self::MemberRemove { .. } => "member_remove",
+            Self::GrantPermission { .. } => "grant_permission",
+            Self::RevokePermission { .. } => "revoke_permission",
+            Self::Puts { .. } => "puts",
+            Self::Compact { .. } => "compact",
+            Self::WaitCaughtUp { .. } => "wait_caught_up",
+            Self::Sleep => "sleep",
+        }
+    }
+}
+
+/// What is expected of which versions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Version requirement, for example `>=3.5.0, <3.5.6`.
+    pub versions: String,
+    /// `holds` or `violated`.
+    pub verdict: ExpectedVerdict,
+    /// Guarantees of which at least one is then broken; names of `checker::verdict::Guarantee`.
+    #[serde(default)]
+    pub guarantees: Vec<String>,
+    /// Why, with the issue.
+    #[serde(default)]
+    pub because: String,
+}
+
+/// The two verdicts that can be expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedVerdict {
+    /// Nothing breaks.
+    Holds,
+    /// Something breaks.
+    Violated,
+}
