@@ -1,1 +1,18 @@
-//! failpoints
+//! Faults on a cluster of real processes, and what it takes to run one.
+//!
+//! One module a kind of fault, each healed by dropping its guard (see
+//! [`fault`]):
+//!
+//! * [`process`]: members as child processes: started, paused, killed, reaped.
+//! * [`network`]: proxies between members, which cut links.
+//!
+//! [`ports`] hands out the loopback ports both need.
+//!
+//! Linux only: the crate reads `/proc` and relies on parent-death signals.
+
+#![deny(unsafe_code)]
+
+pub mod fault;
+pub mod ports;
+pub mod process;
+mod sockets;

@@ -1,0 +1,88 @@
+//! The launcher: the short life between fork and exec.
+//!
+//! `PR_SET_PDEATHSIG` and `setpgid` have to be called in the child. Doing so
+//! between fork and exec needs unsafe code; instead the spawner starts *our
+//! own* executable again, which calls both and then executes the member, so
+//! the pid stays the same.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, dup2_stdin, getppid, setpgid};
+
+pub(super) const MARK: &str = "__launch";
+
+/// Written to the spawner right before exec. A launcher that never called
+/// [`launcher_main`] is told from one that became the member by this byte.
+pub(super) const READY: u8 = b'R';
+
+/// Becomes the member if this process was started as a launcher
+/// (`… __launch <parent pid> -- <binary> <argument>…`), else returns.
+///
+/// Call it first in `main`, before any thread, runtime or argument parser. It
+/// asks for SIGKILL at the parent's death, moves to a process group of its
+/// own, makes sure that the parent did not die before that, and executes the
+/// binary with `/dev/null` as standard input.
+///
+/// Sources: prctl(2) `PR_SET_PDEATHSIG` (kept across execve, lost for set-uid
+/// binaries), setpgid(2).
+pub fn launcher_main() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().as_deref() != Some(OsStr::new(MARK)) {
+        return;
+    }
+    // Standard input is the spawner's pipe; the duplicate closes at exec.
+    let mut report = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(pipe) => File::from(pipe),
+        Err(error) => fail(None, &format!("cannot keep the report pipe: {error}")),
+    };
+    match become_member(args, &mut report) {
+        Ok(never) => match never {},
+        Err(reason) => fail(Some(report), &reason),
+    }
+}
+
+fn become_member(
+    mut args: impl Iterator<Item = OsString>,
+    report: &mut File,
+) -> Result<std::convert::Infallible, String> {
+    let parent = args
+        .next()
+        .and_then(|pid| pid.to_str()?.parse().ok())
+        .map(Pid::from_raw)
+        .ok_or("the parent's pid is missing")?;
+    if args.next().as_deref() != Some(OsStr::new("--")) {
+        return Err("`--` is missing".into());
+    }
+    let binary = PathBuf::from(args.next().ok_or("the binary is missing")?);
+
+    set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl(PR_SET_PDEATHSIG): {e}"))?;
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(|e| format!("setpgid: {e}"))?;
+    if getppid() != parent {
+        return Err(format!("the parent {parent} is gone"));
+    }
+    let null = File::open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
+    dup2_stdin(&null).map_err(|e| format!("dup2: {e}"))?;
+    report
+        .write_all(&[READY])
+        .map_err(|e| format!("cannot report: {e}"))?;
+    let error = Command::new(&binary).args(args).exec();
+    Err(format!("{}: {error}", binary.display()))
+}
+
+fn fail(report: Option<File>, reason: &str) -> ! {
+    match report {
+        Some(mut pipe) => {
+            let _ = pipe.write_all(reason.as_bytes());
+        }
+        None => eprintln!("launcher: {reason}"),
+    }
+    std::process::exit(127)
+}
