@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 pub mod fault;
+pub mod network;
 pub mod ports;
 pub mod process;
 mod sockets;
