@@ -107,7 +107,7 @@ impl<'a> Cache<'a> {
     }
 
     /// Removes what interrupted installations left. Those under way hold their lock, and are
-    /// left alone.
+    /// left alone; what cannot be removed now is left for the next time.
     pub(super) fn sweep(&self) -> Result<(), InstallError> {
         for name in self.names()? {
             let Some(version) = staged_version(&name) else {
@@ -123,8 +123,7 @@ impl<'a> Cache<'a> {
     pub(super) fn sweep_version(&self, _: &Lock, version: &Version) -> Result<(), InstallError> {
         for name in self.names()? {
             if staged_version(&name).as_ref() == Some(version) {
-                let leftover = self.root.join(name);
-                fs::remove_dir_all(&leftover).doing("remove", leftover)?;
+                let _ = fs::remove_dir_all(self.root.join(name));
             }
         }
         Ok(())

@@ -237,7 +237,8 @@ pub fn install(
 ///
 /// # Errors
 ///
-/// [`InstallError::Io`] if the cache cannot be read, or a leftover cannot be removed.
+/// [`InstallError::Io`] if the cache cannot be read, or an interrupted installation's lock
+/// cannot be opened.
 pub fn list(options: &Options) -> Result<Listing, InstallError> {
     let cache = Cache::new(&options.cache);
     cache.sweep()?;

@@ -114,7 +114,8 @@ impl Apt {
     }
 }
 
-/// The machine's own `Acquire` options, as lines of a configuration file.
+/// The machine's own `Acquire` options, as lines of a configuration file; but not the kinds of
+/// index it fetches beside the package lists, which are of no use here.
 fn acquire_options() -> Result<String, CommandError> {
     let mut dump = Command::new("apt-config");
     dump.arg("dump").env("LC_ALL", "C");
@@ -123,7 +124,9 @@ fn acquire_options() -> Result<String, CommandError> {
         .lines()
         .filter(|line| {
             let name = line.to_ascii_lowercase();
-            name.starts_with("acquire::") && !line.ends_with(" \"\";")
+            name.starts_with("acquire::")
+                && !name.starts_with("acquire::indextargets")
+                && !line.ends_with(" \"\";")
         })
         .flat_map(|line| [line, "\n"])
         .collect())
