@@ -197,6 +197,15 @@ macro_rules! weights {
             pub fn entries(&self) -> Vec<(&'static str, u32)> {
                 vec![$((stringify!($name), self.$name),)*]
             }
+
+            /// Sets the weight of this operation; false where there is none of that name.
+            pub fn set(&mut self, name: &str, weight: u32) -> bool {
+                match name {
+                    $(stringify!($name) => self.$name = weight,)*
+                    _ => return false,
+                }
+                true
+            }
         }
     };
 }

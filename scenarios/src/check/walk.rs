@@ -1,0 +1,242 @@
+//! The steps in order, and what state each may find the members in.
+
+use std::collections::BTreeSet;
+
+use super::{At, show, unknown_user};
+use crate::plan::{Action, Plan, Target};
+
+const INITIAL: [&str; 5] = ["m1", "m2", "m3", "m4", "m5"];
+
+/// Every member that is there at some time.
+pub(super) fn all_members(plan: &Plan) -> BTreeSet<&str> {
+    let added = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::MemberAdd { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    initial(plan).chain(added).collect()
+}
+
+fn initial(plan: &Plan) -> impl Iterator<Item = &str> {
+    INITIAL.into_iter().take(plan.cluster.members as usize)
+}
+
+/// Reports every step that cannot do what it says.
+pub(super) fn steps(plan: &Plan, flaw: &mut impl FnMut(At, String)) {
+    let auth = plan.auth.iter().flat_map(|auth| &auth.users);
+    let mut walk = Walk {
+        plan,
+        present: initial(plan).collect(),
+        learners: BTreeSet::new(),
+        found: BTreeSet::new(),
+        granted: auth
+            .flat_map(|user| {
+                user.prefixes
+                    .iter()
+                    .map(|prefix| (user.name.as_str(), prefix.as_str()))
+            })
+            .collect(),
+        stopped: Faults::default(),
+        paused: Faults::default(),
+        cut: Faults::default(),
+    };
+    for (index, step) in plan.steps.iter().enumerate() {
+        let at = match target(&step.action) {
+            Some(_) => At::Target(index),
+            None => At::Step(index),
+        };
+        if let Err(message) = walk.step(&step.action) {
+            flaw(at, message);
+        }
+    }
+}
+
+fn target(action: &Action) -> Option<&Target> {
+    match action {
+        Action::Defragment { target }
+        | Action::Kill { target }
+        | Action::Terminate { target }
+        | Action::Pause { target }
+        | Action::Resume { target }
+        | Action::Restart { target, .. }
+        | Action::Cut { target }
+        | Action::HealNetwork { target }
+        | Action::MemberPromote { target }
+        | Action::MemberRemove { target }
+        | Action::WaitCaughtUp { target, .. } => Some(target),
+        Action::MemberAdd { .. }
+        | Action::GrantPermission { .. }
+        | Action::RevokePermission { .. }
+        | Action::Puts { .. }
+        | Action::Compact { .. }
+        | Action::Sleep => None,
+    }
+}
+
+struct Walk<'p> {
+    plan: &'p Plan,
+    present: BTreeSet<&'p str>,
+    learners: BTreeSet<&'p str>,
+    /// Names under which a leader or follower has been found by then.
+    found: BTreeSet<&'p str>,
+    /// Users and prefixes.
+    granted: BTreeSet<(&'p str, &'p str)>,
+    stopped: Faults<'p>,
+    paused: Faults<'p>,
+    cut: Faults<'p>,
+}
+
+impl<'p> Walk<'p> {
+    fn step(&mut self, action: &'p Action) -> Result<(), String> {
+        let reach = match target(action) {
+            Some(target) => self.reach(target)?,
+            None => Reach::default(),
+        };
+        let never = |done: &str| format!("no step before {done} {}", reach.words);
+        match action {
+            Action::Kill { .. } | Action::Terminate { .. } => self.stopped.cause(reach),
+            Action::Restart { .. } => {
+                let error = never("kills or terminates");
+                self.stopped.undo(&reach).then_some(()).ok_or(error)?;
+            }
+            Action::Pause { .. } => self.paused.cause(reach),
+            Action::Resume { .. } => {
+                let error = never("pauses");
+                self.paused.undo(&reach).then_some(()).ok_or(error)?;
+            }
+            Action::Cut { .. } => {
+                if !self.plan.cluster.peer_proxies {
+                    return Err("a cut needs peer_proxies = true in [cluster]".into());
+                }
+                self.cut.cause(reach);
+            }
+            Action::HealNetwork { .. } => {
+                let error = never("cuts");
+                self.cut.undo(&reach).then_some(()).ok_or(error)?;
+            }
+            Action::MemberAdd { name, learner } => {
+                if !self.present.insert(name) {
+                    return Err(format!("{name} is there already"));
+                }
+                self.learners.extend(learner.then_some(name.as_str()));
+            }
+            Action::MemberPromote { .. } => {
+                if self.learners.is_disjoint(&reach.members) {
+                    return Err(format!("no step before adds {} as a learner", reach.words));
+                }
+            }
+            Action::MemberRemove { .. } if reach.exact => {
+                self.present
+                    .retain(|member| !reach.members.contains(member));
+            }
+            Action::GrantPermission { user, prefix } => {
+                self.permission(user, prefix)?;
+                self.granted.insert((user, prefix));
+            }
+            Action::RevokePermission { user, prefix } => {
+                self.permission(user, prefix)?;
+                if !self.granted.remove(&(user.as_str(), prefix.as_str())) {
+                    return Err(format!(
+                        "user {user:?} has no permission on {prefix:?} by then"
+                    ));
+                }
+            }
+            Action::MemberRemove { .. }
+            | Action::Defragment { .. }
+            | Action::Puts { .. }
+            | Action::Compact { .. }
+            | Action::WaitCaughtUp { .. }
+            | Action::Sleep => {}
+        }
+        Ok(())
+    }
+
+    fn permission(&self, user: &str, prefix: &str) -> Result<(), String> {
+        match unknown_user(self.plan, user, false) {
+            Some(message) => Err(message),
+            None if prefix.is_empty() => {
+                Err("the prefix is empty; name at least one character".into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whom a target may mean.
+    fn reach(&mut self, target: &'p Target) -> Result<Reach<'p>, String> {
+        let known = |name: &'p str| match self.present.contains(name) {
+            true => Ok(name),
+            false => Err(format!("{name} is not a member by then")),
+        };
+        let (members, exact, name) = match target {
+            Target::Member(member) => (BTreeSet::from([known(member)?]), true, None),
+            Target::AllBut(member) => {
+                let mut others = self.present.clone();
+                others.remove(known(member)?);
+                (others, true, None)
+            }
+            Target::All => (self.present.clone(), true, None),
+            Target::Leader(name) | Target::Follower(name) => {
+                self.found.insert(name);
+                (self.present.clone(), false, Some((name.as_str(), false)))
+            }
+            Target::Bound(name) | Target::AllButBound(name) => {
+                if !self.found.contains(name.as_str()) {
+                    return Err(format!(
+                        "no step before finds a leader or follower named {name:?}"
+                    ));
+                }
+                let all_but = matches!(target, Target::AllButBound(_));
+                (self.present.clone(), false, Some((name.as_str(), all_but)))
+            }
+        };
+        if members.is_empty() || (matches!(target, Target::AllButBound(_)) && members.len() == 1) {
+            return Err(format!("{} is nobody in a cluster of one", show(target)));
+        }
+        Ok(Reach {
+            members,
+            exact,
+            name,
+            words: show(target),
+        })
+    }
+}
+
+/// Whom a target may mean.
+#[derive(Default)]
+struct Reach<'p> {
+    members: BTreeSet<&'p str>,
+    /// All of `members` are meant, rather than some that only the run will tell.
+    exact: bool,
+    /// The name bound at run time, and whether all others are meant.
+    name: Option<(&'p str, bool)>,
+    words: String,
+}
+
+/// Faults of one kind that are in effect.
+#[derive(Default)]
+struct Faults<'p>(Vec<Reach<'p>>);
+
+impl<'p> Faults<'p> {
+    fn cause(&mut self, reach: Reach<'p>) {
+        self.0.push(reach);
+    }
+
+    /// Takes back what `reach` covers; false where it certainly covers nothing.
+    fn undo(&mut self, reach: &Reach<'p>) -> bool {
+        let any = self
+            .0
+            .iter()
+            .any(|fault| !fault.members.is_disjoint(&reach.members));
+        self.0.retain_mut(|fault| {
+            if fault.exact && reach.exact {
+                fault
+                    .members
+                    .retain(|member| !reach.members.contains(member));
+                return !fault.members.is_empty();
+            }
+            let same = fault.name.is_some() && fault.name == reach.name;
+            let everyone = reach.exact && fault.members.is_subset(&reach.members);
+            !same && !everyone
+        });
+        any
+    }
+}

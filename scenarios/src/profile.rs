@@ -1,0 +1,49 @@
+//! Traffic profiles that scenario files name.
+
+use crate::plan::{Profile, Weights};
+
+/// Names of the profiles, as in `traffic.profile`.
+pub const PROFILES: [&str; 3] = ["default", "writes", "auth"];
+
+/// The profile of this name.
+///
+/// - `default`: every operation, the weights of [`Weights::default`].
+/// - `writes`: mostly puts and compare-and-sets; no leases, compactions or watches. For scenarios
+///   that need entries in flight at a given moment.
+/// - `auth`: what a user with permission on some prefixes can do; no leases, compactions or
+///   watches, whose refusals depend on more than the user's prefixes.
+#[must_use]
+pub fn profile(name: &str) -> Option<Profile> {
+    let weights = match name {
+        "default" => Weights::default(),
+        "writes" => Weights {
+            get: 16,
+            get_serializable: 4,
+            list: 4,
+            list_limit: 2,
+            count: 1,
+            put: 50,
+            delete: 3,
+            txn_cas: 12,
+            txn_multi: 4,
+            ..Weights::none()
+        },
+        "auth" => Weights {
+            get: 14,
+            get_serializable: 4,
+            list: 4,
+            count: 2,
+            put: 50,
+            delete: 4,
+            txn_cas: 8,
+            txn_multi: 4,
+            ..Weights::none()
+        },
+        _ => return None,
+    };
+    Some(Profile {
+        name: name.into(),
+        weights,
+        ..Profile::default()
+    })
+}

@@ -1,0 +1,141 @@
+//! A scenario as read from its file: what is fixed, and what is left to the seed.
+
+use std::ops::Range;
+
+use crate::draw::Draw;
+use crate::plan::{Expectation, UserPlan};
+
+/// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The name, as in `gauntlet run --scenario NAME`.
+    pub name: String,
+    /// What it is about, in a line.
+    pub title: String,
+    /// The issue it cites, as an address; empty where there is none.
+    pub issue: String,
+    /// What it does and why, in some paragraphs.
+    pub about: String,
+    /// What is expected of which versions; the first row that matches a version counts.
+    pub expect: Vec<Expectation>,
+    /// The file, as it was named.
+    pub file: String,
+    /// The text of the file.
+    pub text: String,
+    pub(crate) cluster: ClusterSpec,
+    pub(crate) auth: Option<AuthSpec>,
+    pub(crate) traffic: TrafficSpec,
+    pub(crate) steps: Vec<StepSpec>,
+}
+
+/// Where in the file something stands, in bytes.
+pub(crate) type Place = Range<usize>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterSpec {
+    pub(crate) place: Place,
+    pub(crate) members: Draw,
+    pub(crate) tls: bool,
+    pub(crate) peer_proxies: bool,
+    /// Heartbeat interval and election timeout in microseconds; none draws one of the usual pairs.
+    pub(crate) timing: Option<(Draw, Draw)>,
+    pub(crate) snapshot_count: Draw,
+    /// Each is one of some flags; the empty one stands for none.
+    pub(crate) flags: Vec<Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AuthSpec {
+    pub(crate) place: Place,
+    pub(crate) users: Vec<UserPlan>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TrafficSpec {
+    pub(crate) place: Place,
+    pub(crate) profile: &'static str,
+    pub(crate) time: Draw,
+    pub(crate) request_timeout: Draw,
+    /// Clients a member.
+    pub(crate) clients: Draw,
+    pub(crate) rate: Draw,
+    pub(crate) preload: Draw,
+    pub(crate) value_bytes: Draw,
+    pub(crate) prefixes: Option<Vec<String>>,
+    pub(crate) keys: Option<Draw>,
+    pub(crate) lease_ttl: Option<Draw>,
+    pub(crate) watch: Option<Draw>,
+    pub(crate) watches_max: Option<Draw>,
+    pub(crate) range_limit: Option<Draw>,
+    /// Client number c of each member logs in as number c of these, round and round.
+    pub(crate) users: Vec<String>,
+    pub(crate) weights: Vec<(&'static str, Draw)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum StepSpec {
+    Do(DoSpec),
+    Repeat { rounds: Draw, steps: Vec<StepSpec> },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct DoSpec {
+    /// What errors call it: `step 3`, or `step 3.1` within a repeat.
+    pub(crate) label: String,
+    pub(crate) place: Place,
+    pub(crate) after: Draw,
+    pub(crate) background: bool,
+    pub(crate) target: Option<TargetSpec>,
+    /// The name that later steps know the target by.
+    pub(crate) bind: Option<String>,
+    pub(crate) action: ActionSpec,
+}
+
+/// Target texts, of which one is drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetSpec {
+    pub(crate) place: Place,
+    pub(crate) choices: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ActionSpec {
+    Defragment,
+    Kill,
+    Terminate,
+    Pause,
+    Resume,
+    Restart { wait_ready: bool },
+    Cut,
+    HealNetwork,
+    MemberAdd { learner: bool },
+    MemberPromote,
+    MemberRemove,
+    GrantPermission { user: String, prefix: String },
+    RevokePermission { user: String, prefix: String },
+    Puts { count: Draw, prefix: String },
+    Compact { behind: Draw, physical: bool },
+    WaitCaughtUp { timeout: Draw },
+    Sleep,
+}
+
+/// Actions by name, and whether each has a target.
+pub(crate) const ACTIONS: [(&str, bool); 17] = [
+    ("defragment", true),
+    ("kill", true),
+    ("terminate", true),
+    ("pause", true),
+    ("resume", true),
+    ("restart", true),
+    ("cut", true),
+    ("heal_network", true),
+    ("member_add", false),
+    ("member_promote", true),
+    ("member_remove", true),
+    ("grant_permission", false),
+    ("revoke_permission", false),
+    ("puts", false),
+    ("compact", false),
+    ("wait_caught_up", true),
+    ("sleep", false),
+];
