@@ -1,5 +1,8 @@
 //! History in, verdict out: no async, no network, no clock.
 #![forbid(unsafe_code)]
 
+pub mod checks;
 pub mod history;
+pub mod judge;
+pub mod stats;
 pub mod verdict;

@@ -1,0 +1,262 @@
+//! The judgement of a run: every check, combined.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read as _};
+use std::path::Path;
+
+use crate::checks::{self, Run};
+use crate::history::{
+    FaultRecord, ObservationRecord, ReadError, Reader, Record, SCHEMA_MAJOR, SCHEMA_MINOR,
+    StreamRecord,
+};
+use crate::stats;
+use crate::verdict::{CheckReport, Exit, Finding, Guarantee, Judgement, Verdict};
+
+/// A recorded run: the records of its three streams, and which of them ended with their footer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunRecords {
+    /// `history.jsonl`.
+    pub history: Vec<Record>,
+    /// `faults.jsonl`.
+    pub faults: Vec<FaultRecord>,
+    /// `observations.jsonl`.
+    pub observations: Vec<ObservationRecord>,
+    /// Which of them are whole.
+    pub complete: Complete,
+}
+
+/// Which streams of a run are whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Complete {
+    /// `history.jsonl` is.
+    pub history: bool,
+    /// `faults.jsonl` is.
+    pub faults: bool,
+    /// `observations.jsonl` is.
+    pub observations: bool,
+}
+
+impl Complete {
+    /// All of them.
+    pub const ALL: Self = Self {
+        history: true,
+        faults: true,
+        observations: true,
+    };
+
+    /// Whether all of them are.
+    #[must_use]
+    pub fn all(self) -> bool {
+        self == Self::ALL
+    }
+
+    fn missing(self) -> Vec<&'static str> {
+        let streams = [
+            (self.history, "history.jsonl"),
+            (self.faults, "faults.jsonl"),
+            (self.observations, "observations.jsonl"),
+        ];
+        streams
+            .into_iter()
+            .filter(|(whole, _)| !whole)
+            .map(|(_, name)| name)
+            .collect()
+    }
+}
+
+/// Reads the three streams of a run directory. A stream that is missing, or that ends before its
+/// footer, is not complete, and what there is of it is read.
+///
+/// # Errors
+/// When the directory holds none of the streams, when a file cannot be read, is of a newer major
+/// version, or has a line before its last that is not a record.
+pub fn load(dir: &Path) -> Result<RunRecords, ReadError> {
+    let history = stream::<Record>(&dir.join(Record::NAME))?;
+    let faults = stream::<FaultRecord>(&dir.join(FaultRecord::NAME))?;
+    let observations = stream::<ObservationRecord>(&dir.join(ObservationRecord::NAME))?;
+    if history.is_none() && faults.is_none() && observations.is_none() {
+        return Err(ReadError::Io {
+            what: Record::NAME,
+            source: std::io::Error::new(ErrorKind::NotFound, "no such run directory"),
+        });
+    }
+    let (history, whole_history) = history.unwrap_or_default();
+    let (faults, whole_faults) = faults.unwrap_or_default();
+    let (observations, whole_observations) = observations.unwrap_or_default();
+    let complete = Complete {
+        history: whole_history,
+        faults: whole_faults,
+        observations: whole_observations,
+    };
+    Ok(RunRecords {
+        history,
+        faults,
+        observations,
+        complete,
+    })
+}
+
+fn stream<T: StreamRecord>(path: &Path) -> Result<Option<(Vec<T>, bool)>, ReadError> {
+    let io = |source| ReadError::Io {
+        what: T::NAME,
+        source,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let mut reader = match Reader::<_, T>::new(BufReader::new(file)) {
+        Ok(reader) => reader,
+        Err(ReadError::NoHeader { .. }) if is_cut_in_first_line(path).map_err(io)? => {
+            return Ok(Some((vec![], false)));
+        }
+        Err(error) => return Err(error),
+    };
+    let records = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+    let whole = reader
+        .footer()
+        .is_some_and(|footer| footer.records == records.len() as u64);
+    Ok(Some((records, whole)))
+}
+
+/// Whether a file ends within its first line: the run was cut short as it began.
+fn is_cut_in_first_line(path: &Path) -> std::io::Result<bool> {
+    for byte in BufReader::new(File::open(path)?).bytes() {
+        if byte? == b'\n' {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What a judgement depends on besides the records.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The build that judges, for example `gauntlet 0.1.0`.
+    pub build: String,
+    /// Set if the harness itself failed, to what failed: the exit code is then at least
+    /// [`Exit::HarnessFault`].
+    pub harness_fault: Option<String>,
+}
+
+/// Judges a run: runs every check and combines what they say.
+///
+/// The run's verdict is violated if a guarantee other than [`Guarantee::Live`] is broken. A run in
+/// which nothing else is broken but the cluster did not recover in time was safe: its check says
+/// violated, the run says inconclusive with `guarantee` live and exit code 3.
+///
+/// If a stream is not whole, no check holds: what was kept in a prefix may be broken in the rest.
+#[must_use]
+pub fn judge(run: &RunRecords, options: &Options) -> Judgement {
+    let view = Run {
+        history: &run.history,
+        faults: &run.faults,
+        observations: &run.observations,
+        history_complete: run.complete.history,
+        observations_complete: run.complete.observations,
+    };
+    let mut checks = vec![linearizable(run)];
+    checks.extend(checks::all(&view));
+    if !run.complete.all() {
+        withhold(&mut checks, run.complete);
+    }
+    let (verdict, guarantee, exit) =
+        combine(&checks, run.complete.all(), options.harness_fault.is_some());
+    let mut named = Vec::new();
+    if let Some(fault) = &options.harness_fault {
+        named.push(("harness_fault".to_owned(), fault.clone()));
+    }
+    Judgement {
+        major: SCHEMA_MAJOR,
+        minor: SCHEMA_MINOR,
+        build: options.build.clone(),
+        options: named,
+        complete: run.complete.all(),
+        verdict,
+        exit: exit.code(),
+        guarantee,
+        checks,
+        operations: stats::operations(&run.history),
+    }
+}
+
+/// The one place that calls the linearizability engine.
+fn linearizable(_run: &RunRecords) -> CheckReport {
+    let why = "this build has no linearizability engine";
+    CheckReport {
+        guarantee: Guarantee::Linearizable,
+        verdict: Verdict::Inconclusive,
+        engine: "none".to_owned(),
+        summary: why.to_owned(),
+        findings: vec![],
+        findings_omitted: 0,
+        figures: vec![],
+    }
+}
+
+/// Turns what holds in a prefix into what is not known of the whole.
+fn withhold(checks: &mut [CheckReport], complete: Complete) {
+    let missing = complete.missing().join(", ");
+    for check in checks
+        .iter_mut()
+        .filter(|check| check.verdict == Verdict::Holds)
+    {
+        check.verdict = Verdict::Inconclusive;
+        check.summary = format!(
+            "kept so far, but the records are a prefix: {}",
+            check.summary
+        );
+        check.findings.insert(
+            0,
+            Finding {
+                title: format!("the run directory is a prefix ({missing} did not reach the end): the promise was kept up to there"),
+                explanation: vec![check.summary.clone()],
+                operations: vec![],
+                observations: vec![],
+                members: vec![],
+                revisions: vec![],
+                keys: vec![],
+                at: None,
+            },
+        );
+    }
+}
+
+/// Combines checks into the run's verdict, the guarantee to name, and the exit code: violated
+/// before a harness fault, before liveness, before inconclusive, before nothing ran, before holds.
+#[must_use]
+pub fn combine(
+    checks: &[CheckReport],
+    complete: bool,
+    harness_fault: bool,
+) -> (Verdict, Option<Guarantee>, Exit) {
+    let first = |wanted: Verdict| {
+        Guarantee::ALL.into_iter().find(|guarantee| {
+            checks
+                .iter()
+                .any(|check| check.guarantee == *guarantee && check.verdict == wanted)
+        })
+    };
+    let ran = checks.iter().any(|check| check.verdict != Verdict::NotRun);
+    // `Live` is the last in order: it is the first broken one only if it is the only one.
+    let broken = first(Verdict::Violated);
+    let undecided = first(Verdict::Inconclusive);
+    let (verdict, exit) = match broken {
+        Some(Guarantee::Live) => (Verdict::Inconclusive, Exit::Liveness),
+        Some(_) => (Verdict::Violated, Exit::Violated),
+        None if undecided.is_some() || !complete => (Verdict::Inconclusive, Exit::Inconclusive),
+        None if ran => (Verdict::Holds, Exit::Holds),
+        None => (Verdict::NotRun, Exit::NothingRan),
+    };
+    let exit = if harness_fault {
+        exit.merge(Exit::HarnessFault)
+    } else {
+        exit
+    };
+    let verdict = match verdict {
+        Verdict::Holds if harness_fault => Verdict::Inconclusive,
+        verdict => verdict,
+    };
+    (verdict, broken.or(undecided), exit)
+}
