@@ -101,7 +101,7 @@ fn cluster(plan: &Plan, flaw: &mut impl FnMut(String)) {
 }
 
 /// Flags that the harness or a field of the plan sets.
-const OWNED_FLAGS: [(&str, &str); 16] = [
+const OWNED_FLAGS: [(&str, &str); 18] = [
     ("--name", "the harness sets it"),
     ("--data-dir", "the harness sets it"),
     ("--wal-dir", "the harness sets it"),
@@ -112,6 +112,8 @@ const OWNED_FLAGS: [(&str, &str); 16] = [
     ("--initial-cluster", "the harness sets it"),
     ("--initial-cluster-state", "the harness sets it"),
     ("--initial-cluster-token", "the harness sets it"),
+    ("--logger", "the harness sets it"),
+    ("--log-outputs", "the harness sets it"),
     ("--config-file", "it would override every other flag"),
     ("--max-wals", "ground truth would be purged"),
     ("--max-snapshots", "ground truth would be purged"),

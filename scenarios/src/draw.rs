@@ -26,6 +26,14 @@ impl Draw {
         }
     }
 
+    /// One of these; a single one is fixed.
+    pub(crate) fn any_of(mut choices: Vec<Self>) -> Self {
+        match choices.len() {
+            1 => choices.remove(0),
+            _ => Self::AnyOf(choices),
+        }
+    }
+
     pub(crate) fn is_fixed(&self) -> bool {
         matches!(self, Self::Fixed(_))
     }

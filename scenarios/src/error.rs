@@ -25,15 +25,13 @@ pub enum Error {
     },
     /// A name that no built-in scenario has.
     #[error(
-        "no scenario {name:?}{hint}; there are {known}, or name a file by a path with a '/' or ending in .toml"
+        "no scenario {name:?}{hint} (or name a file: by a path with a '/', or ending in .toml)"
     )]
     UnknownScenario {
         /// The name.
         name: String,
-        /// The nearest names, as the end of the sentence; may be empty.
+        /// The nearest names and all names, as the end of the sentence.
         hint: String,
-        /// All names.
-        known: String,
     },
     /// A `--set path=value` that does not fit the plan.
     #[error("--set {path}={value}: {message}")]
@@ -72,7 +70,7 @@ impl fmt::Display for Problem {
 
 impl Problem {
     pub(crate) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
-        let before = &text[..text.floor_char_boundary(span.start)];
+        let before = text.get(..span.start).unwrap_or(text);
         Self {
             line: before.matches('\n').count() + 1,
             column: before.rsplit('\n').next().unwrap_or(before).chars().count() + 1,

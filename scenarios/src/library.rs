@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::error::Error;
-use crate::names::nearest;
+use crate::names::suggest;
 use crate::scenario::Scenario;
 
 macro_rules! library {
@@ -56,7 +56,6 @@ pub fn find(name_or_path: &str) -> Result<Scenario, Error> {
         .find(|scenario| scenario.name == name_or_path);
     found.cloned().ok_or_else(|| Error::UnknownScenario {
         name: name_or_path.into(),
-        hint: nearest(name_or_path, &names),
-        known: names.join(", "),
+        hint: suggest(name_or_path, names),
     })
 }

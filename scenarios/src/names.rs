@@ -14,10 +14,10 @@ pub const GUARANTEES: [&str; 7] = [
 /// The end of an error about an unknown name: the nearest known ones, and all of them.
 pub(crate) fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.into_iter().collect();
-    let hint = nearest(name, &known);
-    match known.len() {
-        0 => hint,
-        _ => format!("{hint}; allowed: {}", known.join(", ")),
+    let all = known.join(", ");
+    match nearest(name, &known) {
+        hint if hint.is_empty() => format!("; allowed: {all}"),
+        hint => format!("{hint} Allowed: {all}"),
     }
 }
 

@@ -28,11 +28,12 @@ pub struct Overrides {
 }
 
 /// Paths that say what the plan is, rather than what it does.
-const FIXED: [&str; 9] = [
+const FIXED: [&str; 10] = [
     "major",
     "minor",
     "build",
     "scenario",
+    "title",
     "seed",
     "seed_scheme",
     "store",
@@ -87,35 +88,12 @@ fn set(plan: &Plan, path: &str, text: &str) -> Result<Plan, String> {
     }
     let mut root = Value::try_from(plan).map_err(|error| error.to_string())?;
     put(&mut root, &parts, text, "")?;
-    let changed: Plan = root
-        .clone()
-        .try_into()
-        .map_err(|error: toml::de::Error| error.message().trim().to_string())?;
-    let read_back = Value::try_from(&changed).map_err(|error| error.to_string())?;
-    match read_back == root {
-        true => Ok(changed),
-        false => Err(missing(
-            &mut Value::try_from(plan).map_err(|e| e.to_string())?,
-            &parts,
-        )),
-    }
+    root.try_into()
+        .map_err(|error: toml::de::Error| error.message().trim().to_string())
 }
 
-/// Why the path leads nowhere, found by walking it.
-fn missing(root: &mut Value, parts: &[&str]) -> String {
-    let mut value = root;
-    for part in parts {
-        let Value::Table(table) = value else { break };
-        if !table.contains_key(*part) {
-            return format!(
-                "unknown field {part:?}{}",
-                suggest(part, table.keys().map(String::as_str))
-            );
-        }
-        value = &mut table[*part];
-    }
-    "the plan has no such field".into()
-}
+/// Fields that a plan leaves out where they are empty.
+const OPTIONAL: [&str; 1] = ["user"];
 
 fn put(value: &mut Value, parts: &[&str], text: &str, before: &str) -> Result<(), String> {
     let Some((part, rest)) = parts.split_first() else {
@@ -130,12 +108,16 @@ fn put(value: &mut Value, parts: &[&str], text: &str, before: &str) -> Result<()
     match value {
         Value::Table(table) => match table.get_mut(*part) {
             Some(value) => put(value, rest, text, &here),
-            None if rest.is_empty() => {
+            None if rest.is_empty() && OPTIONAL.contains(part) => {
                 table.insert(part.to_string(), read(&Value::String(String::new()), text)?);
                 Ok(())
             }
             None => {
-                let hint = suggest(part, table.keys().map(String::as_str));
+                let keys = table.keys().map(String::as_str);
+                let hint = suggest(
+                    part,
+                    keys.filter(|key| !before.is_empty() || !FIXED.contains(key)),
+                );
                 Err(format!("unknown field {part:?}{hint}"))
             }
         },

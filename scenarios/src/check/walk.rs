@@ -91,7 +91,7 @@ impl<'p> Walk<'p> {
             Some(target) => self.reach(target)?,
             None => Reach::default(),
         };
-        let never = |done: &str| format!("no step before {done} {}", reach.words);
+        let never = |done: &str| format!("no earlier step {done} {}", reach.words);
         match action {
             Action::Kill { .. } | Action::Terminate { .. } => self.stopped.cause(reach),
             Action::Restart { .. } => {
@@ -121,7 +121,7 @@ impl<'p> Walk<'p> {
             }
             Action::MemberPromote { .. } => {
                 if self.learners.is_disjoint(&reach.members) {
-                    return Err(format!("no step before adds {} as a learner", reach.words));
+                    return Err(format!("no earlier step adds {} as a learner", reach.words));
                 }
             }
             Action::MemberRemove { .. } if reach.exact => {
@@ -181,7 +181,7 @@ impl<'p> Walk<'p> {
             Target::Bound(name) | Target::AllButBound(name) => {
                 if !self.found.contains(name.as_str()) {
                     return Err(format!(
-                        "no step before finds a leader or follower named {name:?}"
+                        "no earlier step finds a leader or follower named {name:?}"
                     ));
                 }
                 let all_but = matches!(target, Target::AllButBound(_));

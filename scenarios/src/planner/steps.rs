@@ -121,7 +121,7 @@ impl<'s, 'd> Steps<'s, 'd> {
                 let known = words.into_iter().chain(members.iter().map(String::as_str));
                 let hint = suggest(name, known.chain(self.bound.keys().copied()));
                 self.flaw(format!(
-                    "target {name:?} is neither a member nor bound by \"as\" before{hint}"
+                    "target {name:?} is neither a member nor bound by an earlier \"as\"{hint}"
                 ));
                 Target::All
             }

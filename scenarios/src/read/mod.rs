@@ -127,17 +127,16 @@ fn cluster(mut section: Section<'_>) -> ClusterSpec {
 }
 
 fn members(field: &Field<'_>) -> Draw {
-    let draw = field.draw(Unit::Count, 0, u64::MAX);
+    const ALLOWED: &str = "1, 3, 5, or an array of these to draw one of";
     let allowed = |draw: &Draw| matches!(draw, Draw::Fixed(1 | 3 | 5));
-    match &draw {
-        Some(one) if allowed(one) => return one.clone(),
-        Some(Draw::AnyOf(choices)) if choices.iter().all(allowed) => {
-            return Draw::AnyOf(choices.clone());
+    match field.numbers(ALLOWED) {
+        Some(choices) if choices.iter().all(allowed) => Draw::any_of(choices),
+        Some(_) => {
+            field.problem(format!("allowed: {ALLOWED}"));
+            Draw::Fixed(3)
         }
-        Some(_) => field.problem("allowed: 1, 3, 5, or an array of these to draw one of"),
-        None => {}
+        None => Draw::Fixed(3),
     }
-    Draw::Fixed(3)
 }
 
 fn flags(field: &Field<'_>) -> Vec<Vec<String>> {

@@ -78,10 +78,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(super) fn exists(&self) -> bool {
-        self.table.is_some()
-    }
-
     /// Every key with its field, in the order of the file: for tables whose keys are names.
     pub(super) fn entries(&self) -> Vec<(Spanned<String>, Field<'a>)> {
         let mut entries: Vec<_> = self
@@ -223,14 +219,36 @@ impl<'a> Field<'a> {
         Some(draw)
     }
 
+    /// An integer, or an array of some.
+    pub(super) fn numbers(&self, allowed: &str) -> Option<Vec<Draw>> {
+        match self.value.get_ref() {
+            DeValue::Array(array) if !array.is_empty() => {
+                let elements = self.elements(allowed);
+                elements.iter().map(|e| e.number(allowed)).collect()
+            }
+            _ => Some(vec![self.number(allowed)?]),
+        }
+    }
+
+    fn number(&self, allowed: &str) -> Option<Draw> {
+        let DeValue::Integer(integer) = self.value.get_ref() else {
+            return self.wrong_type(allowed);
+        };
+        match u64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(value) => Some(Draw::Fixed(value)),
+            Err(_) => {
+                self.problem(format!(
+                    "{} is out of bounds; allowed: {allowed}",
+                    integer.as_str()
+                ));
+                None
+            }
+        }
+    }
+
     fn draw_unbounded(&self, unit: Unit) -> Option<Draw> {
         match self.value.get_ref() {
-            DeValue::Integer(integer) if unit == Unit::Count => {
-                match u64::from_str_radix(integer.as_str(), integer.radix()) {
-                    Ok(value) => Some(Draw::Fixed(value)),
-                    Err(_) => self.wrong_type(unit.examples()),
-                }
-            }
+            DeValue::Integer(_) if unit == Unit::Count => self.number(unit.examples()),
             DeValue::String(text) => match unit.parse(text) {
                 Ok(draw) => Some(draw),
                 Err(message) => {
@@ -238,16 +256,14 @@ impl<'a> Field<'a> {
                     None
                 }
             },
-            DeValue::Array(array) => {
-                let elements = self.elements("");
-                let choices: Vec<_> = elements
-                    .iter()
-                    .filter_map(|element| element.draw_unbounded(unit))
-                    .collect();
-                if array.is_empty() {
-                    self.problem("there is nothing to draw from; name at least one");
-                }
-                (!array.is_empty() && choices.len() == array.len()).then_some(Draw::AnyOf(choices))
+            DeValue::Array(array) if array.is_empty() => {
+                self.problem("there is nothing to draw from; name at least one");
+                None
+            }
+            DeValue::Array(_) => {
+                let elements = self.elements(unit.examples());
+                let choices: Option<_> = elements.iter().map(|e| e.draw_unbounded(unit)).collect();
+                choices.map(Draw::any_of)
             }
             _ => self.wrong_type(unit.examples()),
         }

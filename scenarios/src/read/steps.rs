@@ -37,9 +37,7 @@ fn step(mut section: Section<'_>) -> Option<StepSpec> {
             steps: steps?,
         });
     }
-    let Some(field) = section.require("do") else {
-        return None;
-    };
+    let field = section.require("do")?;
     let name = field.string()?;
     let Some((name, has_target)) = ACTIONS.into_iter().find(|(action, _)| *action == name) else {
         let hint = suggest(&name, ACTIONS.map(|(action, _)| action));
