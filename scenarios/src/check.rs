@@ -81,9 +81,7 @@ pub(crate) fn flaws(plan: &Plan) -> Vec<Flaw> {
 
 fn cluster(plan: &Plan, flaw: &mut impl FnMut(String)) {
     let cluster = &plan.cluster;
-    if ![1, 3, 5].contains(&cluster.members) {
-        flaw(format!("{} members; allowed: 1, 3, 5", cluster.members));
-    }
+    members(cluster.members).unwrap_or_else(&mut *flaw);
     if cluster.election_ms < 5 * cluster.heartbeat_ms || cluster.election_ms > 50_000 {
         flaw(format!(
             "the election timeout is {} ms at a heartbeat of {} ms; allowed: 5 heartbeats to 50 s",
@@ -98,6 +96,14 @@ fn cluster(plan: &Plan, flaw: &mut impl FnMut(String)) {
         .iter()
         .filter_map(|f| flag(f).err())
         .for_each(flaw);
+}
+
+/// Whether a cluster may start with this many members.
+pub(crate) fn members(members: u32) -> Result<(), String> {
+    match members {
+        1 | 3 | 5 => Ok(()),
+        _ => Err(format!("{members} members; allowed: 1, 3, 5")),
+    }
 }
 
 /// Flags that the harness or a field of the plan sets.

@@ -26,6 +26,10 @@ const TIMINGS: [(u64, u64); 3] = [(100, 1000), (50, 500), (30, 300)];
 /// [`Error::Set`] where an override does not fit, [`Error::Plan`] where the plan cannot be run with
 /// the overrides (a scenario alone was checked when it was read).
 pub fn plan(scenario: &Scenario, seed: u64, overrides: &Overrides) -> Result<Plan, Error> {
+    if let Some(members) = overrides.members {
+        check::members(members)
+            .map_err(|message| Error::Plan(vec![format!("--members: {message}")]))?;
+    }
     let draft = draft(scenario, seed, overrides);
     if !draft.flaws.is_empty() {
         return Err(check::refuse(&draft.plan, &draft.flaws));

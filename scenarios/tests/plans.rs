@@ -167,7 +167,7 @@ fn members_can_be_overridden_where_the_scenario_allows() {
     );
     assert_eq!(
         members("steady", 2).unwrap_err().to_string(),
-        "plan: cluster: 2 members; allowed: 1, 3, 5"
+        "--members: 2 members; allowed: 1, 3, 5"
     );
     assert_eq!(
         members("auth-stale-permissions", 1)
