@@ -148,7 +148,7 @@ fn stream<T: StreamRecord>(
         complete: false,
         trouble: String::new(),
     };
-    let mut trouble = |error: ReadError| match error {
+    let trouble = |error: ReadError| match error {
         ReadError::FutureVersion { .. } => Err(error),
         other => Ok(other.to_string()),
     };

@@ -19,7 +19,7 @@ pub(crate) struct Op<'a> {
 
 impl Op<'_> {
     pub(crate) fn ended(&self) -> Ended {
-        Ended::of(self.outcome)
+        Ended::of(&self.invoke.request, self.outcome)
     }
 
     pub(crate) fn revision(&self) -> Option<i64> {

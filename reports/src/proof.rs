@@ -100,7 +100,7 @@ fn asked_row(asked: &Asked, detail: Detail) -> ProofRow {
         revision: revision_of(&asked.outcome),
         from: asked.at,
         until: Some(asked.until),
-        ended: Ended::of(Some(&asked.outcome)),
+        ended: Ended::of(&asked.request, Some(&asked.outcome)),
     }
 }
 

@@ -285,7 +285,7 @@ fn end_state(text: &mut Text, recorded: &Recorded<'_>) {
             std::iter::once(row.name.to_owned()).chain(cells).collect()
         })
         .collect();
-    text.0.push_str(&table(&heads, &cells, &[], WIDTH));
+    text.0.push_str(&table(&heads, &cells, &[1], WIDTH));
     if rows.iter().any(members::MemberRow::is_odd) {
         text.line("  < differs from most members");
     }
