@@ -1,0 +1,129 @@
+//! What the tests start: a launcher, and in its other modes a process under
+//! test.
+
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use failpoints::process::{SpawnSpec, Spawner, launcher_main};
+
+fn main() -> ExitCode {
+    launcher_main();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["tick"] => tick(),
+        ["parent", log] => parent(log),
+        ["lease"] => lease(),
+        ["member", listen, control] => member(port(listen), port(control)),
+        _ => {
+            eprintln!("failpoints-subject: unknown mode {args:?}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn port(text: &str) -> u16 {
+    text.parse().expect("a port")
+}
+
+/// Makes visible progress.
+fn tick() -> ExitCode {
+    loop {
+        println!("tick");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A harness of its own: starts one `sleep`, says its pid, and keeps it until
+/// its standard input ends.
+fn parent(log: &str) -> ExitCode {
+    let own = std::env::current_exe().expect("own path");
+    let spawner = Spawner::new().expect("a thread");
+    let mut spec = SpawnSpec::new(own, "/bin/sleep", log);
+    spec.args = vec!["1000".into()];
+    let process = spawner.spawn_blocking(spec).expect("a sleep");
+    println!("{}", process.pid());
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+    ExitCode::SUCCESS
+}
+
+/// Another harness: leases a port, says which, and holds it until its standard
+/// input ends.
+fn lease() -> ExitCode {
+    let lease = failpoints::ports::lease().expect("a port");
+    println!("{}", lease.port());
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+    ExitCode::SUCCESS
+}
+
+/// A member: echoes on one port, and dials and sends as told on the other, a
+/// line at a time.
+fn member(listen: u16, control: u16) -> ExitCode {
+    let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, listen)).expect("the echo port");
+    let control = TcpListener::bind((Ipv4Addr::LOCALHOST, control)).expect("the control port");
+    thread::spawn(move || {
+        for stream in echo.incoming().flatten() {
+            thread::spawn(move || io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    let (stream, _) = control.accept().expect("the test");
+    let mut dialled = HashMap::new();
+    for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = match obey(&mut dialled, &words) {
+            Ok(answer) => answer,
+            Err(error) => format!("error {:?}", error.kind()),
+        };
+        if writeln!(&stream, "{answer}").is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn obey(dialled: &mut HashMap<String, TcpStream>, words: &[&str]) -> io::Result<String> {
+    let unknown = || io::Error::from(io::ErrorKind::InvalidInput);
+    match *words {
+        ["dial", name, port] => {
+            let port: u16 = port.parse().map_err(|_| unknown())?;
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            dialled.insert(name.into(), stream);
+            Ok("ok".into())
+        }
+        ["echo", name, text] => {
+            let mut stream = dialled.get(name).ok_or_else(unknown)?;
+            stream.write_all(text.as_bytes())?;
+            let mut back = vec![0; text.len()];
+            stream.read_exact(&mut back)?;
+            Ok(String::from_utf8_lossy(&back).into_owned())
+        }
+        // Blocks until the other end does something: a reset is an error.
+        ["read", name] => {
+            let mut stream = dialled.get(name).ok_or_else(unknown)?;
+            Ok(format!("read {}", stream.read(&mut [0; 64])?))
+        }
+        // Sends all, closes that half, counts what comes back to the end.
+        ["drain", name, bytes] => {
+            let bytes: usize = bytes.parse().map_err(|_| unknown())?;
+            let stream = dialled.get(name).ok_or_else(unknown)?;
+            let mut writer = stream.try_clone()?;
+            let sending = thread::spawn(move || {
+                writer.write_all(&vec![7; bytes])?;
+                writer.shutdown(Shutdown::Write)
+            });
+            let mut back = Vec::new();
+            let mut reader = stream;
+            reader.read_to_end(&mut back)?;
+            sending.join().map_err(|_| unknown())??;
+            Ok(format!("drained {}", back.len()))
+        }
+        _ => Err(unknown()),
+    }
+}
