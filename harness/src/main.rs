@@ -1,2 +1,9 @@
-//! The `gauntlet` binary.
-fn main() {}
+//! The `gauntlet` command.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    failpoints::process::launcher_main();
+    ExitCode::from(harness::cli::main().code())
+}

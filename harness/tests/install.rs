@@ -80,7 +80,7 @@ fn a_release_archive_is_installed_once() {
     let server = Server::with("3.9.1", &etcd_script("3.9.1"), Reply::Whole);
     let options = server.options(&cache);
     let missing = path(&version("3.9.1"), &options).unwrap_err().to_string();
-    assert!(missing.contains("gauntlet install 3.9.1"), "{missing}");
+    assert!(missing.contains("gauntlet etcd install 3.9.1"), "{missing}");
 
     let mut told = Vec::new();
     let store = Store::parse("etcd@3.9.1").unwrap();

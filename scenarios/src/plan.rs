@@ -234,8 +234,12 @@ weights! {
     delete_prefix = 1,
     /// Compare-and-set of one key on its mod revision, value or version, with a read otherwise.
     txn_cas = 10,
-    /// Transaction of several operations on distinct keys.
+    /// Transaction of several operations on distinct keys of one prefix.
     txn_multi = 5,
+    /// The same on keys of any prefixes. Off by default: where a user may use only some of them,
+    /// etcd before 3.7 checks other permissions on the proposing member than on the rest, and
+    /// members diverge (a sibling of <https://github.com/etcd-io/etcd/issues/18667>).
+    txn_across_prefixes = 0,
     /// Lease grant.
     lease_grant = 2,
     /// Lease revocation.

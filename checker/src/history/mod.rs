@@ -105,7 +105,7 @@ pub enum Record {
 /// A client's request, written before it is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Invoke {
-    /// Number of the operation, unique in the run, growing in the order of queueing.
+    /// Number of the operation, unique in the run.
     pub id: u64,
     /// When, in nanoseconds since the run's start, taken before the request is sent.
     pub at: u64,

@@ -96,7 +96,7 @@ pub enum InstallError {
         attempts: Vec<Attempt>,
     },
     /// The version is not in the cache, and installing it was not asked for.
-    #[error("etcd {version} is not installed: run `gauntlet install {version}`")]
+    #[error("etcd {version} is not installed: run `gauntlet etcd install {version}`")]
     NotInstalled {
         /// The version asked for.
         version: Version,

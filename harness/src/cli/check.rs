@@ -1,0 +1,104 @@
+//! `gauntlet check` and `gauntlet report`.
+
+use std::path::PathBuf;
+
+use checker::verdict::{Exit, Judgement};
+use clap::Args;
+
+use super::run_directory;
+use crate::judging;
+use crate::terminal;
+
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  gauntlet check runs/latest
+  gauntlet check runs/latest --write     rewrite verdict, witness and report";
+
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  gauntlet report runs/latest-violated";
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// A run directory.
+    dir: PathBuf,
+    /// Write the verdict, the witness and the report into the directory.
+    #[arg(long)]
+    write: bool,
+    /// Print the judgement as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A run directory.
+    dir: PathBuf,
+}
+
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
+    let dir = run_directory(&args.dir)?;
+    let judgement = judging::judge(&dir)?;
+    let before = judging::read_verdict(&dir).ok();
+    if args.write {
+        judging::write_verdict(&dir, &judgement)?;
+        judging::write_report(&dir, &judgement)?;
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&judgement)?);
+    } else {
+        print!("{}", terminal::judgement(&judgement));
+        for line in difference(before.as_ref(), &judgement) {
+            println!("{line}");
+        }
+    }
+    Ok(terminal::exit(&judgement))
+}
+
+/// What changed against the stored verdict, in words.
+fn difference(before: Option<&Judgement>, now: &Judgement) -> Vec<String> {
+    let Some(before) = before else {
+        return vec!["there was no verdict before".into()];
+    };
+    let mut lines = Vec::new();
+    if before.verdict != now.verdict {
+        lines.push(format!(
+            "the verdict differs: {} by {}, {} by {}",
+            terminal::verdict_name(before.verdict),
+            before.build,
+            terminal::verdict_name(now.verdict),
+            now.build
+        ));
+    }
+    for check in &now.checks {
+        let old = before
+            .checks
+            .iter()
+            .find(|old| old.guarantee == check.guarantee);
+        match old {
+            Some(old) if old.verdict != check.verdict => lines.push(format!(
+                "{} differs: {} before, {} now",
+                check.guarantee,
+                terminal::verdict_name(old.verdict),
+                terminal::verdict_name(check.verdict)
+            )),
+            Some(_) => {}
+            None => lines.push(format!("{} was not checked before", check.guarantee)),
+        }
+    }
+    if lines.is_empty() {
+        lines.push("the same as the stored verdict".into());
+    }
+    lines
+}
+
+pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
+    let dir = run_directory(&args.dir)?;
+    let judgement = match judging::read_verdict(&dir) {
+        Ok(judgement) => judgement,
+        Err(_) => judging::judge(&dir)?,
+    };
+    judging::write_report(&dir, &judgement)?;
+    println!("{}", dir.join("report.html").display());
+    Ok(Exit::Holds)
+}

@@ -1,0 +1,153 @@
+//! The `gauntlet` command: flags, and one module a verb.
+
+mod check;
+mod doctor;
+mod etcd;
+mod list;
+mod reproduce;
+mod run;
+
+use std::path::PathBuf;
+
+use checker::verdict::Exit;
+use clap::{Parser, Subcommand};
+
+use crate::run::Interrupted;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  every check that applies holds (with --expect: as expected)
+   1  a promise is broken (with --expect: not as expected)
+   2  inconclusive: undecided, cut short, or data missing
+   3  safe, but the cluster did not recover in time
+   4  nothing ran
+  64  wrong flags, files or names
+  70  the harness itself failed";
+
+/// Proves from recorded histories whether an etcd-compatible store keeps its promises.
+#[derive(Debug, Parser)]
+#[command(name = "gauntlet", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run scenarios against a store and judge them.
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
+    /// Judge a run directory again, with no store present.
+    #[command(after_help = check::CHECK_EXAMPLES)]
+    Check(check::CheckArgs),
+    /// Write the report of a run directory again.
+    #[command(after_help = check::REPORT_EXAMPLES)]
+    Report(check::ReportArgs),
+    /// Run the plan of a run directory again and say whether its verdict comes back.
+    #[command(after_help = reproduce::EXAMPLES)]
+    Reproduce(reproduce::Args),
+    /// List the scenarios.
+    List,
+    /// Install and find etcd releases.
+    #[command(subcommand, after_help = etcd::EXAMPLES)]
+    Etcd(etcd::Verb),
+    /// Say what this machine allows, and what to do about what it does not.
+    Doctor(doctor::Args),
+}
+
+/// Something the user can mend: exit 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command line of this process and gives its exit code.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Holds
+            };
+        }
+    };
+    let result = match cli.verb {
+        Verb::Run(args) => run::main(&args),
+        Verb::Check(args) => check::check(&args),
+        Verb::Report(args) => check::report(&args),
+        Verb::Reproduce(args) => reproduce::main(&args),
+        Verb::List => list::main(),
+        Verb::Etcd(verb) => etcd::main(verb),
+        Verb::Doctor(args) => doctor::main(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("gauntlet: {error:#}");
+        exit_of(&error)
+    })
+}
+
+/// The exit code of an error: what the user can mend is 64, an interruption 2, the rest 70.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let user = error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || cause.is::<scenarios::Error>()
+            || matches!(
+                cause.downcast_ref::<failpoints::ports::PortError>(),
+                Some(
+                    failpoints::ports::PortError::InUse { .. }
+                        | failpoints::ports::PortError::Ephemeral { .. }
+                )
+            )
+            || cause
+                .downcast_ref::<checker::history::ReadError>()
+                .is_some_and(|e| !matches!(e, checker::history::ReadError::Io { .. }))
+    });
+    if user {
+        Exit::Usage
+    } else if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        Exit::Inconclusive
+    } else {
+        Exit::HarnessFault
+    }
+}
+
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    Usage(message.into()).into()
+}
+
+/// A run directory as given: it must be one.
+fn run_directory(dir: &std::path::Path) -> anyhow::Result<PathBuf> {
+    if !dir.is_dir() {
+        return Err(usage(format!(
+            "{} is no directory: give a run directory, for example runs/latest",
+            dir.display()
+        )));
+    }
+    if !dir.join("plan.toml").is_file() {
+        return Err(usage(format!(
+            "{} is no run directory: it has no plan.toml. Run directories are runs/<scenario>/<time>-<seed>-<pid>, and runs/latest points at the last one",
+            dir.display()
+        )));
+    }
+    Ok(std::fs::canonicalize(dir)?)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

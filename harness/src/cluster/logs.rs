@@ -1,0 +1,78 @@
+//! Members' logs: lines that say the member gave up, and the last lines before an end.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// Longest line looked at, in bytes.
+const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Whether a line of a log says fatal or panic. Both of etcd's loggers and Go's own runtime are
+/// known: `"level":"fatal"`, `F | …`, `panic: …`, `fatal error: …`.
+pub(super) fn is_fatal(line: &str) -> bool {
+    line.starts_with("panic:")
+        || line.starts_with("fatal error:")
+        || line.contains(r#""level":"fatal""#)
+        || line.contains(r#""level":"panic""#)
+        || line.contains(r#""level":"dpanic""#)
+        || line
+            .get(20..)
+            .is_some_and(|rest| rest.contains(" F | ") || rest.contains(" C | "))
+}
+
+/// Every fatal line of a log, at most `max`.
+pub(super) fn fatal_lines(path: &Path, max: usize) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for line in BufReader::new(File::open(path)?).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES_MAX)]).into_owned();
+        if is_fatal(&line) {
+            found.push(line);
+            if found.len() == max {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The last lines of a log, at most `max`.
+pub(super) fn last_lines(path: &Path, max: usize) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<String>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(
+            length.saturating_sub(LINE_BYTES_MAX as u64),
+        ))?;
+        let lines: Vec<_> = BufReader::new(file)
+            .split(b'\n')
+            .map(|line| line.map(|line| String::from_utf8_lossy(&line).into_owned()))
+            .collect::<Result<_, _>>()?;
+        let skip = lines.len().saturating_sub(max);
+        Ok(lines.into_iter().skip(skip).collect())
+    };
+    read().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fatal_lines_of_each_logger_are_told_from_mentions() {
+        assert!(is_fatal(
+            r#"{"level":"fatal","ts":"…","msg":"discovery failed"}"#
+        ));
+        assert!(is_fatal(
+            r#"{"level":"panic","msg":"tocommit(8) is out of range"}"#
+        ));
+        assert!(is_fatal("panic: runtime error: index out of range"));
+        assert!(is_fatal(
+            "2026-11-22 13:00:00.000000 C | raft: tocommit is out of range"
+        ));
+        assert!(!is_fatal(
+            r#"{"level":"warn","msg":"health check failed: panic"}"#
+        ));
+        assert!(!is_fatal("2026-11-22 13:00:00.000000 W | etcdserver: slow"));
+    }
+}

@@ -1,0 +1,270 @@
+//! One run, from plan to verdict: members up, traffic on, faults in, everything healed, state read,
+//! members stopped, records judged, report written.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use checker::history::Phase;
+use checker::verdict::{Judgement, Verdict};
+use scenarios::plan::Plan;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::BUILD;
+use crate::admin::Admin;
+use crate::clock::RunClock;
+use crate::cluster::{self, Cluster};
+use crate::nemesis::{Nemesis, Tally};
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::traffic::{Client, Shared};
+use crate::{judging, run_dir, setup, wind_down};
+
+/// How long clients may take to end after traffic: a request's own limit and some.
+const CLIENTS_END_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a run needs besides its plan.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The store's binary.
+    pub binary: PathBuf,
+    /// The executable that starts members: this one.
+    pub launcher: PathBuf,
+    /// Where run directories go.
+    pub out: PathBuf,
+    /// Keep members' data whatever the verdict.
+    pub keep_data: bool,
+    /// Take members' ports from here upwards; without it, free ones are found.
+    pub first_port: Option<u16>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The verdict with everything behind it.
+    pub judgement: Judgement,
+    /// Operations invoked.
+    pub operations: u64,
+    /// Steps of the nemesis.
+    pub faults: Tally,
+    /// From the run's start to its verdict.
+    pub time_to_verdict: Duration,
+}
+
+/// The run was ended from outside; its directory holds a prefix.
+#[derive(Debug, thiserror::Error)]
+#[error("ended by {signal}; what was recorded until then is in {}", dir.display())]
+pub struct Interrupted {
+    /// Which signal.
+    pub signal: &'static str,
+    /// The partial run directory.
+    pub dir: PathBuf,
+}
+
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// When the harness fails: members cannot be started or set up, the disk is full. A promise that the
+/// store breaks is a verdict, not an error. Whatever happens, no member outlives the call.
+pub async fn run(
+    plan: &Plan,
+    options: &RunOptions,
+    progress: &Progress,
+) -> anyhow::Result<RunSummary> {
+    let start = Instant::now();
+    require_space(&options.out, plan.cluster.members)?;
+    let seed = plan.seed.parse().context("the plan's seed is no number")?;
+    let dir = run_dir::create(&options.out, &plan.scenario, seed)?;
+    run_dir::write_whole(&dir.join("plan.toml"), plan.to_toml().as_bytes())?;
+    run_dir::point(&options.out, "latest", &dir)?;
+
+    let clock = RunClock::start();
+    let (recorder, writer) = Recorder::create(&dir, clock, BUILD)?;
+    let driven = tokio::select! {
+        driven = drive(plan, options, &dir, recorder.clone(), progress) => driven,
+        reason = recorder.failed() => Err(anyhow::anyhow!(reason)),
+        signal = interrupted() => Err(Interrupted { signal, dir: dir.clone() }.into()),
+    };
+    let operations = recorder.operations();
+    if driven.is_err() {
+        recorder.abandon();
+    }
+    drop(recorder);
+    let written = tokio::task::spawn_blocking(move || writer.finish()).await?;
+    let faults = match (driven, written) {
+        (Ok(faults), Ok(())) => faults,
+        (Err(error), _) => return Err(error.context(format!("run {}", dir.display()))),
+        (Ok(_), Err(error)) => return Err(error.context(format!("run {}", dir.display()))),
+    };
+
+    progress.phase("judging");
+    let judged_dir = dir.clone();
+    let judgement =
+        tokio::task::spawn_blocking(move || judging::judge_and_write(&judged_dir)).await??;
+    if judgement.verdict == Verdict::Violated {
+        run_dir::point(&options.out, "latest-violated", &dir)?;
+    } else if !options.keep_data {
+        remove_data(&dir)?;
+    }
+    Ok(RunSummary {
+        dir,
+        judgement,
+        operations,
+        faults,
+        time_to_verdict: start.elapsed(),
+    })
+}
+
+async fn drive(
+    plan: &Plan,
+    options: &RunOptions,
+    dir: &Path,
+    recorder: Recorder,
+    progress: &Progress,
+) -> anyhow::Result<Tally> {
+    progress.phase("starting members");
+    let cluster_options = cluster::Options {
+        binary: options.binary.clone(),
+        version: plan.store.version.clone(),
+        launcher: options.launcher.clone(),
+        plan: plan.cluster.clone(),
+        auth: plan.auth.is_some(),
+        dir: dir.to_owned(),
+        first_port: options.first_port,
+    };
+    let cluster = Cluster::start(cluster_options, recorder.clone()).await?;
+    let admin = Admin::new(cluster.clone(), recorder);
+    let result = phases(plan, &admin, progress).await;
+    progress.phase("stopping members");
+    cluster.stop().await?;
+    let faults = result?;
+    cluster.record_fatal_lines().await?;
+    Ok(faults)
+}
+
+async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Result<Tally> {
+    wind_down::enter(admin, Phase::Setup).await?;
+    setup::set_up(admin, plan).await?;
+
+    progress.phase("traffic");
+    wind_down::enter(admin, Phase::Traffic).await?;
+    let (stop, stopped) = watch::channel(false);
+    let shared = Shared {
+        stop: stopped,
+        counters: progress.counters(),
+        leases: std::sync::Arc::default(),
+    };
+    let clients = start_clients(plan, admin, &shared);
+    let nemesis = Nemesis::new(admin.clone());
+    let time = tokio::time::sleep(Duration::from_millis(plan.traffic.time_ms));
+    let (faults, ()) = tokio::join!(nemesis.walk(plan, |step| progress.step(step)), time);
+    stop.send_replace(true);
+    end_clients(clients, admin).await?;
+    let faults = faults?;
+
+    progress.phase("healing");
+    wind_down::enter(admin, Phase::Heal).await?;
+    wind_down::heal(admin).await?;
+    progress.phase("liveness");
+    wind_down::enter(admin, Phase::Liveness).await?;
+    wind_down::ask_liveness(admin).await?;
+    progress.phase("reading final state");
+    wind_down::enter(admin, Phase::Final).await?;
+    wind_down::ask_auth(admin, plan).await?;
+    let leases = shared
+        .leases
+        .lock()
+        .map(|leases| leases.clone())
+        .unwrap_or_default();
+    wind_down::read_final_state(admin, &leases).await?;
+    wind_down::enter(admin, Phase::Stop).await?;
+    Ok(faults)
+}
+
+/// Starts the plan's clients; those of a member that does not run yet wait for its first start.
+fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow::Result<()>> {
+    let mut clients = JoinSet::new();
+    for client in &plan.traffic.clients {
+        let (client, traffic) = (client.clone(), plan.traffic.clone());
+        let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());
+        let shared = shared.clone();
+        clients.spawn(async move {
+            let mut started = cluster.started();
+            tokio::select! {
+                found = started.wait_for(|names| names.contains(&client.member)) => { found?; }
+                () = shared.wait_stopped() => return Ok(()),
+            }
+            let endpoint = cluster.endpoint(&client.member).await?;
+            Client::new(&client, &traffic, &endpoint, recorder, shared)?
+                .run()
+                .await?;
+            Ok(())
+        });
+    }
+    clients
+}
+
+async fn end_clients(
+    mut clients: JoinSet<anyhow::Result<()>>,
+    admin: &Admin,
+) -> anyhow::Result<()> {
+    let all = async {
+        while let Some(end) = clients.join_next().await {
+            end??;
+        }
+        anyhow::Ok(())
+    };
+    match tokio::time::timeout(CLIENTS_END_LIMIT, all).await {
+        Ok(end) => end,
+        Err(_) => {
+            admin
+                .recorder()
+                .note("some clients did not end in time and were dropped")
+                .await?;
+            Ok(())
+        }
+    }
+}
+
+/// Disk space a member needs: etcd preallocates WAL files of 64 MiB each, two at a time.
+const MEMBER_BYTES: u64 = 160 << 20;
+
+fn require_space(out: &Path, members: u32) -> anyhow::Result<()> {
+    let stat = nix::sys::statvfs::statvfs(out)?;
+    let free = stat.blocks_available() * stat.fragment_size();
+    let needed = u64::from(members) * MEMBER_BYTES;
+    anyhow::ensure!(
+        free >= needed,
+        "the disk of {} is full: {} MiB are free, {members} members need {} MiB; free some space, or choose another place with --out",
+        out.display(),
+        free >> 20,
+        needed >> 20
+    );
+    Ok(())
+}
+
+/// Deletes members' data, and keeps their logs.
+fn remove_data(dir: &Path) -> anyhow::Result<()> {
+    for member in std::fs::read_dir(dir.join("members"))? {
+        let data = member?.path().join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data)
+                .with_context(|| format!("cannot delete {}", data.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What is printed of a verdict.
+
+use std::fmt::Write as _;
+
+use checker::verdict::{Exit, Judgement, Verdict};
+use scenarios::plan::Plan;
+
+/// The name of a verdict in sentences and flags.
+#[must_use]
+pub fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "holds",
+        Verdict::Violated => "violated",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::NotRun => "not run",
+    }
+}
+
+/// The exit code a judgement carries.
+#[must_use]
+pub fn exit(judgement: &Judgement) -> Exit {
+    [
+        Exit::Holds,
+        Exit::Violated,
+        Exit::Inconclusive,
+        Exit::Liveness,
+        Exit::NothingRan,
+    ]
+    .into_iter()
+    .find(|exit| exit.code() == judgement.exit)
+    .unwrap_or(Exit::HarnessFault)
+}
+
+/// Every drawn choice, before the run.
+#[must_use]
+pub fn header(plan: &Plan) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}: {}", plan.scenario, plan.title);
+    let _ = writeln!(
+        text,
+        "  store {} (version {}, sha256 {}…)",
+        plan.store.spec,
+        plan.store.version,
+        &plan.store.sha256.get(..12).unwrap_or(&plan.store.sha256)
+    );
+    let _ = writeln!(text, "  seed {}", plan.seed);
+    for (name, value) in &plan.drawn {
+        let _ = writeln!(text, "  {name} = {value}");
+    }
+    text
+}
+
+/// A judgement, check by check, with the first finding of each that does not hold.
+#[must_use]
+pub fn judgement(judgement: &Judgement) -> String {
+    let mut text = String::new();
+    for check in &judgement.checks {
+        let _ = writeln!(
+            text,
+            "  {:<13} {:<22} {}",
+            verdict_name(check.verdict),
+            check.guarantee.name(),
+            check.summary
+        );
+        let tells = matches!(check.verdict, Verdict::Violated | Verdict::Inconclusive);
+        if let (true, Some(finding)) = (tells, check.findings.first()) {
+            let _ = writeln!(text, "                {}", finding.title);
+            for line in &finding.explanation {
+                let _ = writeln!(text, "                  {line}");
+            }
+            let more = check.findings.len() as u64 - 1 + check.findings_omitted;
+            if more > 0 {
+                let _ = writeln!(text, "                and {more} more in the report");
+            }
+        }
+    }
+    let guarantee = match judgement.guarantee {
+        Some(guarantee) => format!(" ({guarantee}: {})", guarantee.promise()),
+        None => String::new(),
+    };
+    let _ = writeln!(
+        text,
+        "verdict: {}{guarantee}",
+        verdict_name(judgement.verdict)
+    );
+    if !judgement.complete {
+        let _ = writeln!(text, "the run directory is a prefix: the run was cut short");
+    }
+    text
+}
