@@ -111,18 +111,16 @@ fn obey(dialled: &mut HashMap<String, TcpStream>, words: &[&str]) -> io::Result<
         }
         // Sends all, closes that half, counts what comes back to the end.
         ["drain", name, bytes] => {
-            let bytes: usize = bytes.parse().map_err(|_| unknown())?;
-            let stream = dialled.get(name).ok_or_else(unknown)?;
-            let mut writer = stream.try_clone()?;
+            let bytes: u64 = bytes.parse().map_err(|_| unknown())?;
+            let mut reader = dialled.get(name).ok_or_else(unknown)?;
+            let mut writer = reader.try_clone()?;
             let sending = thread::spawn(move || {
-                writer.write_all(&vec![7; bytes])?;
+                io::copy(&mut io::repeat(7).take(bytes), &mut writer)?;
                 writer.shutdown(Shutdown::Write)
             });
-            let mut back = Vec::new();
-            let mut reader = stream;
-            reader.read_to_end(&mut back)?;
+            let back = io::copy(&mut reader, &mut io::sink())?;
             sending.join().map_err(|_| unknown())??;
-            Ok(format!("drained {}", back.len()))
+            Ok(format!("drained {}", back))
         }
         _ => Err(unknown()),
     }
