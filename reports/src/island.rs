@@ -184,7 +184,7 @@ fn focus(interest: &[u64], recorded: &Recorded<'_>) -> [u64; 2] {
     let (Some(first), Some(last)) = (interest.iter().min(), interest.iter().max()) else {
         return [0, recorded.end / 1_000];
     };
-    let margin = ((last - first) * 3 / 4).max(10_000_000);
+    let margin = ((last - first) * 3 / 2).max(15_000_000);
     let until = last.saturating_add(margin).min(recorded.end);
     [first.saturating_sub(margin) / 1_000, until / 1_000]
 }

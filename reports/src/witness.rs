@@ -25,7 +25,8 @@ pub fn witness_text(run: &Run<'_>) -> String {
     text.command(&commands::reproduce(run));
     text.command(&commands::run_again(run));
     text.paragraph("  ", commands::HONEST);
-    text.0
+    let lines = text.0.lines().map(printable);
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The name of a verdict in text.

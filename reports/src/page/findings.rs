@@ -145,7 +145,7 @@ fn row(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup
     let head = html! {
         (chip(check.verdict))
         span.guarantee { (check.guarantee.name()) }
-        span.summary { (check.summary) }
+        span.summary { (summary(check)) }
         span.engine { (check.engine) }
     };
     let found = check.findings.len() as u64 + check.findings_omitted;
@@ -153,7 +153,7 @@ fn row(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup
         @if check.findings.is_empty() {
             div class={ "check " (class(check.verdict)) } { div.check-head { (head) } }
         } @else {
-            details class={ "check " (class(check.verdict)) } open[check.verdict == Verdict::NotRun] {
+            details class={ "check " (class(check.verdict)) } {
                 summary.check-head {
                     (head)
                     span.count { (found) @if found == 1 { " finding" } @else { " findings" } }
@@ -161,6 +161,19 @@ fn row(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup
                 (findings(recorded, check, left))
             }
         }
+    }
+}
+
+/// A check that did not run must say why.
+fn summary(check: &CheckReport) -> &str {
+    let title = check
+        .findings
+        .first()
+        .map_or("no reason given", |finding| &finding.title);
+    if check.summary.is_empty() {
+        title
+    } else {
+        &check.summary
     }
 }
 

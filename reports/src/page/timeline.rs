@@ -27,7 +27,7 @@ pub(super) fn section(recorded: &Recorded<'_>, island: &Island) -> Markup {
                 div #tip hidden {}
             }
             p #timeline-keys .note {
-                "Scroll to move along, with Ctrl or on a trackpad pinch to zoom, drag to pan, double-click to zoom in. Keys: "
+                "Drag or Shift + wheel to pan; Ctrl + wheel, or the wheel alone once the timeline is clicked, to zoom. Keys: "
                 kbd { "←" } " " kbd { "→" } " pan, " kbd { "+" } " " kbd { "−" } " zoom, "
                 kbd { "N" } " " kbd { "P" } " next and previous operation in the view, "
                 kbd { "W" } " witness, " kbd { "0" } " whole run, " kbd { "Esc" } " closes the note."
