@@ -1,0 +1,394 @@
+use std::path::PathBuf;
+
+use checker::history::{
+    ClockPair, FaultRecord, Footer, Header, ObservationRecord, Phase, ProcessEventKind, Purpose,
+    ReadError, Record, SCHEMA_MAJOR, Stream,
+};
+use checker::judge::{Complete, Options, RunRecords, combine, judge, load};
+use checker::stats;
+use checker::verdict::{CheckReport, Exit, Guarantee, Verdict};
+
+use crate::report;
+use crate::sim::{ALL, BAD_TOKEN, DENIED, End, Sim, delete, get, put};
+
+fn check(guarantee: Guarantee, verdict: Verdict) -> CheckReport {
+    CheckReport {
+        guarantee,
+        verdict,
+        engine: "test".into(),
+        summary: String::new(),
+        findings: vec![],
+        findings_omitted: 0,
+        figures: vec![],
+    }
+}
+
+#[test]
+fn the_strongest_verdict_wins() {
+    use Guarantee::{Converges, Durable, Live};
+    use Verdict::{Holds, Inconclusive, NotRun, Violated};
+    let cases = [
+        (
+            vec![(Durable, Holds), (Live, Holds)],
+            false,
+            Holds,
+            None,
+            Exit::Holds,
+        ),
+        (
+            vec![(Durable, NotRun)],
+            false,
+            NotRun,
+            None,
+            Exit::NothingRan,
+        ),
+        (
+            vec![(Durable, NotRun), (Live, Holds)],
+            false,
+            Holds,
+            None,
+            Exit::Holds,
+        ),
+        (
+            vec![(Durable, Inconclusive)],
+            false,
+            Inconclusive,
+            Some(Durable),
+            Exit::Inconclusive,
+        ),
+        (
+            vec![(Live, Violated), (Durable, Inconclusive)],
+            false,
+            Inconclusive,
+            Some(Live),
+            Exit::Liveness,
+        ),
+        (
+            vec![(Live, Violated), (Converges, Violated)],
+            false,
+            Violated,
+            Some(Converges),
+            Exit::Violated,
+        ),
+        (
+            vec![(Converges, Violated), (Durable, Violated)],
+            true,
+            Violated,
+            Some(Durable),
+            Exit::Violated,
+        ),
+        (
+            vec![(Live, Violated)],
+            true,
+            Inconclusive,
+            Some(Live),
+            Exit::HarnessFault,
+        ),
+        (
+            vec![(Durable, Holds)],
+            true,
+            Inconclusive,
+            None,
+            Exit::HarnessFault,
+        ),
+    ];
+    for (checks, fault, verdict, guarantee, exit) in cases {
+        let checks: Vec<_> = checks.into_iter().map(|(g, v)| check(g, v)).collect();
+        assert_eq!(
+            combine(&checks, true, fault),
+            (verdict, guarantee, exit),
+            "{checks:?}"
+        );
+    }
+    let held = [check(Durable, Holds)];
+    assert_eq!(
+        combine(&held, false, false),
+        (Inconclusive, None, Exit::Inconclusive)
+    );
+    let broken = [check(Durable, Violated)];
+    assert_eq!(
+        combine(&broken, false, false),
+        (Violated, Some(Durable), Exit::Violated)
+    );
+}
+
+/// A run in which every check finds something of its own.
+fn everything_broken() -> RunRecords {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    sim.client(
+        "m2",
+        Some("alice"),
+        put("b1", "w"),
+        &["m1", "m3"],
+        End::Error(DENIED),
+    );
+    sim.client("m1", None, put("k", "lost"), &["m1", "m3"], End::Ok);
+    sim.process("m3", ProcessEventKind::Exited { code: 2 }, false);
+    sim.phase(Phase::Liveness);
+    for voter in ["m1", "m2"] {
+        sim.ask(
+            Purpose::LivenessWrite,
+            0,
+            voter,
+            None,
+            put("l", voter),
+            End::Ok,
+        );
+        sim.ask(Purpose::LivenessRead, 0, voter, None, get("l"), End::Ok);
+    }
+    sim.now += 31_000_000_000;
+    sim.ask(
+        Purpose::LivenessWrite,
+        9,
+        "m3",
+        None,
+        put("l", "m3"),
+        End::Timeout,
+    );
+    sim.ask(Purpose::LivenessRead, 9, "m3", None, get("l"), End::Timeout);
+    sim.phase(Phase::Final);
+    for member in ALL {
+        sim.log_in(member, End::Ok);
+        let end = if *member == "m2" {
+            End::Error(BAD_TOKEN)
+        } else {
+            End::Ok
+        };
+        sim.allowed(member, end);
+    }
+    sim.judge_state();
+    sim.records()
+}
+
+#[test]
+fn no_check_hides_another() {
+    let records = everything_broken();
+    for guarantee in Guarantee::ALL
+        .into_iter()
+        .filter(|g| *g != Guarantee::Linearizable)
+    {
+        assert_eq!(
+            report(&records, guarantee).verdict,
+            Verdict::Violated,
+            "{guarantee}"
+        );
+    }
+    let judgement = judge(&records, &Options::default());
+    assert_eq!(judgement.checks.len(), Guarantee::ALL.len());
+    for (check, guarantee) in judgement.checks.iter().zip(Guarantee::ALL) {
+        assert_eq!(check.guarantee, guarantee, "in the order of reports");
+    }
+    assert_eq!((judgement.verdict, judgement.exit), (Verdict::Violated, 1));
+}
+
+#[test]
+fn a_prefix_never_holds_and_stays_violated() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    let mut records = sim.finish();
+    records.complete.faults = false;
+    let judgement = judge(&records, &Options::default());
+    assert_eq!(
+        (judgement.verdict, judgement.exit, judgement.complete),
+        (Verdict::Inconclusive, 2, false)
+    );
+    assert!(
+        judgement
+            .checks
+            .iter()
+            .all(|check| check.verdict != Verdict::Holds)
+    );
+    let durable = judgement
+        .checks
+        .iter()
+        .find(|c| c.guarantee == Guarantee::Durable)
+        .unwrap();
+    assert!(
+        durable.findings[0].title.contains("faults.jsonl"),
+        "{durable:?}"
+    );
+
+    let mut records = everything_broken();
+    records.complete = Complete::default();
+    assert_eq!(judge(&records, &Options::default()).exit, 1);
+}
+
+#[test]
+fn every_prefix_of_a_sound_run_is_sound_and_never_holds() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    sim.client("m2", Some("alice"), put("z", "w"), &[], End::Error(DENIED));
+    sim.client("m1", None, delete("k"), ALL, End::Ok);
+    sim.liveness();
+    sim.probe_auth();
+    sim.judge_state();
+    let whole = sim.records();
+    for history in 0..=whole.history.len() {
+        for observations in 0..=whole.observations.len() {
+            let records = RunRecords {
+                history: whole.history[..history].to_vec(),
+                faults: vec![],
+                observations: whole.observations[..observations].to_vec(),
+                complete: Complete {
+                    history: history == whole.history.len(),
+                    faults: true,
+                    observations: false,
+                },
+            };
+            let judgement = judge(&records, &Options::default());
+            assert_eq!(
+                judgement.exit, 2,
+                "{history} {observations}: {judgement:#?}"
+            );
+        }
+    }
+}
+
+fn directory(name: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("checks-{name}"));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn header(stream: Stream, major: u32) -> Header {
+    let clock = ClockPair {
+        at: 0,
+        wall_unix_ns: 0,
+    };
+    Header {
+        stream,
+        major,
+        minor: 0,
+        build: "test".into(),
+        clock,
+    }
+}
+
+fn write(records: &RunRecords, dir: &PathBuf) {
+    let footer = |count: usize| Footer {
+        clock: ClockPair {
+            at: 1,
+            wall_unix_ns: 1,
+        },
+        records: count as u64,
+    };
+    let history = std::iter::once(Record::Header(header(Stream::History, SCHEMA_MAJOR)))
+        .chain(records.history.iter().cloned())
+        .chain([Record::Footer(footer(records.history.len()))]);
+    let observations = std::iter::once(ObservationRecord::Header(header(
+        Stream::Observations,
+        SCHEMA_MAJOR,
+    )))
+    .chain(records.observations.iter().cloned())
+    .chain([ObservationRecord::Footer(footer(
+        records.observations.len(),
+    ))]);
+    let faults = [
+        FaultRecord::Header(header(Stream::Faults, SCHEMA_MAJOR)),
+        FaultRecord::Footer(footer(0)),
+    ];
+    let line = |text: serde_json::Result<String>| text.unwrap() + "\n";
+    let file = |name: &str, text: String| std::fs::write(dir.join(name), text).unwrap();
+    file(
+        "history.jsonl",
+        history.map(|r| line(serde_json::to_string(&r))).collect(),
+    );
+    file(
+        "observations.jsonl",
+        observations
+            .map(|r| line(serde_json::to_string(&r)))
+            .collect(),
+    );
+    file(
+        "faults.jsonl",
+        faults
+            .iter()
+            .map(|r| line(serde_json::to_string(r)))
+            .collect(),
+    );
+}
+
+#[test]
+fn a_directory_reads_back_and_judges_the_same() {
+    let records = everything_broken();
+    let dir = directory("whole");
+    write(&records, &dir);
+    let loaded = load(&dir).unwrap();
+    assert_eq!(loaded, records);
+    assert_eq!(
+        judge(&loaded, &Options::default()),
+        judge(&records, &Options::default())
+    );
+}
+
+#[test]
+fn missing_truncated_and_miscounted_streams_are_not_complete() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    let records = sim.finish();
+    let dir = directory("cut");
+    let path = dir.join("history.jsonl");
+    write(&records, &dir);
+    let text = std::fs::read_to_string(&path).unwrap();
+    for cut in [text.len() - 5, text.len() / 2, 10, 0] {
+        std::fs::write(&path, &text[..cut]).unwrap();
+        let loaded = load(&dir).unwrap();
+        assert_eq!(
+            loaded.complete,
+            Complete {
+                history: false,
+                ..Complete::ALL
+            },
+            "cut at {cut}"
+        );
+        assert_eq!(
+            judge(&loaded, &Options::default()).verdict,
+            Verdict::Inconclusive
+        );
+    }
+    let lines: Vec<_> = text.lines().collect();
+    let short = [&lines[..1], &lines[2..]].concat().join("\n") + "\n";
+    std::fs::write(&path, short).unwrap();
+    assert!(
+        !load(&dir).unwrap().complete.history,
+        "a line is gone from the middle"
+    );
+    std::fs::remove_file(&path).unwrap();
+    assert!(!load(&dir).unwrap().complete.history);
+}
+
+#[test]
+fn a_newer_format_and_a_directory_of_nothing_are_errors() {
+    let dir = directory("newer");
+    write(&Sim::new().finish(), &dir);
+    let newer = serde_json::to_string(&FaultRecord::Header(header(Stream::Faults, 2))).unwrap();
+    std::fs::write(dir.join("faults.jsonl"), newer + "\n").unwrap();
+    assert!(matches!(
+        load(&dir),
+        Err(ReadError::FutureVersion { found: 2, .. })
+    ));
+    assert!(load(&directory("empty")).is_err());
+}
+
+#[test]
+fn operations_are_counted_by_kind_and_result() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "1");
+    sim.put("m1", "k", "2");
+    sim.client("m1", None, put("k", "3"), ALL, End::Timeout);
+    sim.client("m1", None, put("k", "4"), &[], End::Error(DENIED));
+    sim.invoke("m1", None, get("k"));
+    let counts = stats::operations(&sim.history);
+    let expected = [
+        ("put ok", 2),
+        ("put refused", 1),
+        ("put unknown", 1),
+        ("range unknown", 1),
+    ];
+    assert_eq!(
+        counts,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+}
