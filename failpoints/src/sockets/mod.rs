@@ -1,8 +1,10 @@
-//! Whose socket is it: from `/proc/net/tcp` to the process that holds it.
+//! Whose socket is it: from a connection's two ends to the process behind one.
 //!
 //! Sources: proc_pid_net(5), and `get_tcp4_sock` in the kernel's
 //! `net/ipv4/tcp_ipv4.c` for the columns: addresses are the words of network
 //! order printed as host integers, the tenth column is the inode.
+
+mod diag;
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +22,11 @@ struct Row {
 
 /// The inode of the connected socket with these two ends.
 pub(crate) fn connected_inode(local: SocketAddr, remote: SocketAddr) -> Option<u64> {
-    find(|row| row.local == local && row.remote == remote)
+    let exactly = match (local, remote) {
+        (SocketAddr::V4(local), SocketAddr::V4(remote)) => diag::inode(local, remote).ok(),
+        _ => None,
+    };
+    exactly.unwrap_or_else(|| find(|row| row.local == local && row.remote == remote))
 }
 
 /// The inode of the socket that listens on this loopback (or any) port.
