@@ -50,6 +50,9 @@
 //!   `can only promote a learner member` because the first one worked
 //!   (server/etcdserver/server.go:1737-1752 at v3.5.16). The same goes for `member not found` and
 //!   `in sync with leader`. Promotion therefore has a kind of its own.
+//! - A membership change that follows too closely on another: Raft replaces it by an empty entry
+//!   (raft/raft.go:1045-1060 at v3.5.16), and the member never answers, for it waits without a
+//!   limit of its own (server/etcdserver/server.go:2012-2032). Give such requests a time limit.
 //! - Errors of keep-alive: a renewal counts only once it is acknowledged.
 //! - Watch requests are refused inside a response (`canceled`, `cancel_reason`), not by a status.
 //! - Everything that the client library makes itself, whatever its code.
