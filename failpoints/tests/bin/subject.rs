@@ -80,7 +80,11 @@ fn member(listen: u16, control: u16) -> ExitCode {
             Ok(answer) => answer,
             Err(error) => format!("error {:?}", error.kind()),
         };
-        if writeln!(&stream, "{answer}").is_err() {
+        // One write: two would wait for each other's acknowledgement.
+        if (&stream)
+            .write_all(format!("{answer}\n").as_bytes())
+            .is_err()
+        {
             break;
         }
     }

@@ -48,8 +48,8 @@ impl Peer {
 
     pub(crate) async fn say(&mut self, order: &str) {
         let control = self.control.as_mut().unwrap().get_mut();
-        control.write_all(order.as_bytes()).await.unwrap();
-        control.write_all(b"\n").await.unwrap();
+        let line = format!("{order}\n");
+        control.write_all(line.as_bytes()).await.unwrap();
     }
 
     pub(crate) async fn hear(&mut self) -> String {
