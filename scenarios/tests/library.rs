@@ -108,21 +108,22 @@ fn defrag_crash_is_short_and_kills_whom_it_defragments() {
             &plan,
             &[
                 ("defragment", 400..=900),
-                ("kill", 0..=20),
+                ("kill", 4..=20),
+                ("restart", 100..=300),
+                ("defragment", 400..=900),
+                ("kill", 4..=20),
                 ("restart", 100..=300),
                 ("sleep", 500..=700),
             ],
         );
-        assert!(plan.steps[0].background);
-        let Action::Defragment { target } = &plan.steps[0].action else {
-            panic!()
-        };
-        assert_eq!(
-            plan.steps[1].action,
-            Action::Kill {
-                target: target.clone()
-            }
-        );
+        for round in plan.steps.chunks_exact(3) {
+            assert!(round[0].background);
+            let Action::Defragment { target } = &round[0].action else {
+                panic!("{round:?}");
+            };
+            let target = target.clone();
+            assert_eq!(round[1].action, Action::Kill { target });
+        }
         assert!((2_000..=2_500).contains(&plan.traffic.time_ms));
         assert!((9..=12).contains(&plan.traffic.clients.len()));
         assert_eq!(plan.cluster.snapshot_count, 100_000);
