@@ -4,5 +4,7 @@
 pub mod checks;
 pub mod history;
 pub mod judge;
+pub mod linearizable;
+pub mod model;
 pub mod stats;
 pub mod verdict;

@@ -1,0 +1,292 @@
+//! The linearizability check of the etcd key-value API.
+//!
+//! A linearizable answer carries the store's revision, and every effective write adds exactly 1.
+//! So nearly every operation already has its place in the order: a write makes its revision, a
+//! read stands between two. What is left to do is
+//!
+//! 1. to find two writes at one revision, and real-time inversions: an operation that saw less
+//!    than another that had returned before it was invoked;
+//! 2. to fill the *gaps*, revisions that no acknowledged write made: by writes with unknown
+//!    result and by expiries of leases, each used at most once, by search where several fit;
+//! 3. to replay all writes on the sequential [store](crate::model) and to compare every answer:
+//!    values, revisions, versions, leases, counts, branches, previous key-values.
+//!
+//! Revisions are trusted for the order only; wrong ones show up as contradictions. Serializable
+//! reads are compared with the state at their revision; nothing is asked of their recency.
+//! Compactions, and errors that speak of compacted or future revisions, have no exact place and
+//! are laid out around the rest. Before the check says that a history holds, a
+//! [separate replay](verify) has confirmed the order; it says that one is violated only when every
+//! alternative has been excluded.
+
+mod candidates;
+mod content;
+mod explain;
+mod facts;
+mod layout;
+mod leases;
+mod members;
+mod operation;
+mod revisions;
+mod search;
+mod statics;
+mod verify;
+
+pub use operation::OperationId;
+pub use verify::verify;
+
+use std::sync::atomic::AtomicBool;
+
+use crate::history::{ObservationRecord, Record};
+use crate::verdict::{CheckReport, FINDINGS_MAX, Finding, Guarantee, Verdict};
+use candidates::Domains;
+use content::Checks;
+use explain::Teller;
+use facts::Facts;
+use layout::{Stuck, lay_out};
+use leases::Leases;
+use operation::Operations;
+use revisions::{Revisions, slot};
+use search::{Found, Placement, Search, Step};
+
+/// How the verdict is reached, as in reports.
+pub const ENGINE: &str = "revision-order 1";
+
+/// Bounds of the check. The verdict depends on nothing else but the history.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Steps of the replay, those repeated after a wrong guess included: one for each write
+    /// applied, answer compared or candidate tried.
+    pub steps_max: u64,
+    /// Bytes that the search may hold besides the history.
+    pub bytes_max: usize,
+    /// Whether the store may compact by itself (`--auto-compaction-retention`): then errors that
+    /// speak of compaction are not judged.
+    pub foreign_compactions: bool,
+    /// Set by the caller to end the search early; the outcome is then inconclusive.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            steps_max: 50_000_000,
+            bytes_max: 1 << 30,
+            foreign_compactions: false,
+            stop: None,
+        }
+    }
+}
+
+/// One step of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderStep {
+    /// An operation takes effect.
+    Operation(OperationId),
+    /// A lease expires, and its keys go.
+    Expiry {
+        /// The lease.
+        lease: i64,
+    },
+}
+
+/// What the check comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The history is linearizable.
+    Holds {
+        /// An order that proves it: [`verify`] confirms it.
+        order: Vec<OrderStep>,
+    },
+    /// It is not.
+    Violated {
+        /// The proofs, the most telling first; never empty.
+        witness: Vec<Finding>,
+    },
+    /// The budget ran out, or the records do not suffice.
+    Inconclusive {
+        /// The revision that the search had reached.
+        reached: i64,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Figures of one check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Progress {
+    operations: u64,
+    revisions: u64,
+    gaps: u64,
+    steps: u64,
+}
+
+/// Checks a history, or the prefix of one: an invocation without return may still take effect.
+///
+/// Of `observations` only the harness's own writes and linearizable reads count: they take
+/// revisions like any client's.
+#[must_use]
+pub fn check(history: &[Record], observations: &[ObservationRecord], options: &Options) -> Outcome {
+    judge(history, observations, options, &mut Progress::default())
+}
+
+/// Checks a history and tells the result as a report on [`Guarantee::Linearizable`].
+#[must_use]
+pub fn report(
+    history: &[Record],
+    observations: &[ObservationRecord],
+    options: &Options,
+) -> CheckReport {
+    let mut progress = Progress::default();
+    let outcome = judge(history, observations, options, &mut progress);
+    let Progress {
+        operations,
+        revisions,
+        gaps,
+        steps,
+    } = progress;
+    let (verdict, summary, mut findings) = match outcome {
+        Outcome::Holds { .. } => {
+            let summary = format!(
+                "{operations} operations over {revisions} revisions fit one order; {gaps} revisions \
+                 were made by requests without an acknowledged result"
+            );
+            (Verdict::Holds, summary, Vec::new())
+        }
+        Outcome::Violated { witness } => (Verdict::Violated, witness[0].title.clone(), witness),
+        Outcome::Inconclusive { reached, why } => {
+            let finding = Finding {
+                title: format!("undecided from revision {reached} on: {why}"),
+                explanation: vec![
+                    "Neither an order of all operations nor a contradiction was found.".to_owned(),
+                ],
+                revisions: vec![reached],
+                ..no_finding()
+            };
+            (Verdict::Inconclusive, finding.title.clone(), vec![finding])
+        }
+    };
+    let findings_omitted = findings.len().saturating_sub(FINDINGS_MAX);
+    findings.truncate(FINDINGS_MAX);
+    CheckReport {
+        guarantee: Guarantee::Linearizable,
+        verdict,
+        engine: ENGINE.to_owned(),
+        summary,
+        findings,
+        findings_omitted: findings_omitted as u64,
+        figures: vec![
+            ("operations".to_owned(), operations),
+            ("revisions".to_owned(), revisions),
+            ("gaps".to_owned(), gaps),
+            ("steps".to_owned(), steps),
+        ],
+    }
+}
+
+fn no_finding() -> Finding {
+    Finding {
+        title: String::new(),
+        explanation: Vec::new(),
+        operations: Vec::new(),
+        observations: Vec::new(),
+        members: Vec::new(),
+        revisions: Vec::new(),
+        keys: Vec::new(),
+        at: None,
+    }
+}
+
+fn judge(
+    history: &[Record],
+    observations: &[ObservationRecord],
+    options: &Options,
+    progress: &mut Progress,
+) -> Outcome {
+    let operations = Operations::read(history, observations);
+    if let Some(why) = operations.malformed {
+        return Outcome::Inconclusive { reached: 1, why };
+    }
+    let revisions = Revisions::of(&operations);
+    progress.operations = operations.all.len() as u64;
+    progress.revisions = u64::try_from(revisions.last).unwrap_or(0);
+    progress.gaps = revisions.gaps().count() as u64;
+    let is_gap = |r: i64| {
+        r >= 2 && r <= revisions.last && revisions.writer[slot(r, revisions.last)].is_none()
+    };
+    let facts = Facts::of(&operations, is_gap);
+    let domains = Domains::of(&operations, &facts);
+    let leases = Leases::of(&operations);
+    let teller = Teller {
+        operations: &operations,
+        revisions: &revisions,
+        facts: &facts,
+    };
+
+    let witness = statics::contradictions(&teller, &domains);
+    if !witness.is_empty() {
+        return Outcome::Violated { witness };
+    }
+    let foreign = options.foreign_compactions;
+    match lay_out(&operations, &revisions, &leases, None, foreign) {
+        Ok(_) => {}
+        Err(Stuck::Conflict(conflict)) => {
+            return Outcome::Violated {
+                witness: vec![teller.conflict(conflict)],
+            };
+        }
+        Err(Stuck::BeyondLast) => {
+            let why = "an error speaks of a compaction beyond every revision seen".to_owned();
+            return Outcome::Inconclusive {
+                reached: revisions.last,
+                why,
+            };
+        }
+    }
+    let checks = Checks::of(&operations);
+    let search = Search::new(&operations, &revisions, &facts, &domains, &leases, &checks);
+    match search.run(options, progress) {
+        Found::Undecided { reached, why } => Outcome::Inconclusive { reached, why },
+        Found::Contradiction { mismatch, choices } => Outcome::Violated {
+            witness: vec![teller.mismatch(&mismatch, choices)],
+        },
+        Found::Complete(placement) => settle(&operations, &revisions, &leases, &placement, foreign),
+    }
+}
+
+/// Lays a complete placement out and has it confirmed.
+fn settle(
+    operations: &Operations,
+    revisions: &Revisions,
+    leases: &Leases,
+    placement: &Placement,
+    foreign_compactions: bool,
+) -> Outcome {
+    let reached = revisions.last;
+    let steps = match lay_out(
+        operations,
+        revisions,
+        leases,
+        Some(placement),
+        foreign_compactions,
+    ) {
+        Ok(steps) => steps,
+        Err(stuck) => {
+            let why = format!("the order found leaves no place for a compaction ({stuck:?})");
+            return Outcome::Inconclusive { reached, why };
+        }
+    };
+    let order: Vec<OrderStep> = steps
+        .into_iter()
+        .map(|step| match step {
+            Step::Op(op) => OrderStep::Operation(operations.all[op].id),
+            Step::Expiry { lease, .. } => OrderStep::Expiry { lease },
+        })
+        .collect();
+    match verify::verify_operations(operations, &order, foreign_compactions) {
+        Ok(()) => Outcome::Holds { order },
+        Err(why) => Outcome::Inconclusive {
+            reached,
+            why: format!("the order found did not replay: {why}"),
+        },
+    }
+}
