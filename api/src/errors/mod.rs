@@ -37,6 +37,10 @@
 //! violation of its own, with a rule to name. Classing #18667 as unknown would let a checker
 //! explain the write away as a lucky one.
 //!
+//! That no claim is made proves nothing about permissions: at all three tags the operations of a
+//! nested transaction are not checked at all (server/etcdserver/apply_auth.go:110-151 at
+//! v3.5.16), and granting a lease or compacting needs no user.
+//!
 //! # Left out on purpose
 //!
 //! - `etcdserver: mvcc: database space exceeded`: the quota check at apply runs the request first
