@@ -164,31 +164,60 @@ async fn a_paused_member_makes_no_progress_until_resumed_as_often() {
     );
 }
 
+/// The pid a script wrote to its log.
+async fn logged_pid(dir: &Path) -> i32 {
+    let reading = async {
+        loop {
+            let log = fs::read_to_string(dir.join("log")).unwrap();
+            if let Some(pid) = log.strip_suffix('\n') {
+                break pid.parse().unwrap();
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(10 * SECOND, reading).await.unwrap()
+}
+
+async fn until_dead(pid: i32) {
+    let waiting = async {
+        while !is_dead(pid) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SECOND, waiting).await.expect("its end");
+}
+
 #[tokio::test]
 async fn dropping_leaves_nothing_of_the_group() {
     let dir = tempfile::tempdir().unwrap();
     let script = "sleep 1000 & echo $!; wait";
     let process = start(dir.path(), "/bin/sh", &["-c", script]).await;
-    let grandchild = timeout(SECOND, async {
-        loop {
-            let log = fs::read_to_string(dir.path().join("log")).unwrap();
-            if let Ok(pid) = log.trim().parse::<i32>() {
-                break pid;
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-    });
-    let (leader, grandchild) = (process.pid(), grandchild.await.unwrap());
+    let (leader, grandchild) = (process.pid(), logged_pid(dir.path()).await);
     assert!(!is_dead(leader) && !is_dead(grandchild));
     drop(process);
     assert_eq!(stat(leader), None, "it is reaped");
-    timeout(SECOND, async {
-        while !is_dead(grandchild) {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until_dead(grandchild).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_ends_takes_its_group_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "sleep 1000 & echo $!";
+    let process = start(dir.path(), "/bin/sh", &["-c", script]).await;
+    let status = timeout(10 * SECOND, process.exit()).await.unwrap();
+    assert_eq!(status, ExitStatus::Code(0));
+    until_dead(logged_pid(dir.path()).await).await;
+}
+
+#[test]
+fn a_launcher_whose_parent_is_gone_starts_nothing() {
+    let output = Command::new(SUBJECT)
+        .args(["__launch", "1", "--", "/bin/echo", "started"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(127));
+    assert!(output.stdout.is_empty());
 }
 
 #[tokio::test]

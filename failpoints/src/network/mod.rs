@@ -64,7 +64,8 @@ pub struct LinkStats {
     pub accepted: u64,
     /// Carried connections reset by a cut.
     pub reset: u64,
-    /// Connections refused because of a cut.
+    /// Connections refused because of a cut. Those to an isolated member are
+    /// refused unseen, so they count from an unknown dialler.
     pub refused: u64,
     /// Accepted connections that found nobody listening at the member.
     pub unreachable: u64,
