@@ -89,20 +89,20 @@ function drawFaults(frame, faults, layout) {
     const from = x(fault.from);
     const until = Math.max(x(fault.until), from + 2);
     if (until < GUTTER || from > frame.width) return;
-    const quiet = fault.state === "skipped";
     const y = layout.faults + layout.faultRows.of[index] * ROW;
-    pen.fillStyle = colours.fault;
-    if (!quiet) {
+    const loud = fault.disturbs;
+    pen.fillStyle = loud ? colours.fault : colours.faint;
+    if (loud) {
       pen.globalAlpha = 0.1;
       pen.fillRect(from, y, until - from, frame.height - y);
     }
-    pen.globalAlpha = quiet ? 0.12 : 0.3;
+    pen.globalAlpha = 0.3;
     pen.fillRect(from, y, until - from, ROW - 3);
     pen.globalAlpha = 1;
-    pen.fillRect(from, y, 1.5, quiet ? ROW - 3 : frame.height - y);
+    pen.fillRect(from, y, 1.5, loud ? frame.height - y : ROW - 3);
     const next = faults.find((one, i) => i > index && layout.faultRows.of[i] === layout.faultRows.of[index]);
     const room = Math.max(until, Math.min(next ? x(next.from) - 4 : frame.width, from + 160));
-    const label = quiet ? `${fault.label} (skipped)` : fault.label;
+    const label = fault.state === "done" ? fault.label : `${fault.label} (${fault.state})`;
     fitText(frame, label, from + 2, room, y + (ROW - 3) / 2, colours.text);
   });
 }

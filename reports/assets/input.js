@@ -85,7 +85,7 @@ function makeFocus(canvas, data, view, layout, tip, spoken, redraw) {
     const lane = layout.clients.find((one) => one.client.index === data.ops.client[op]);
     const scale = (canvas.clientWidth - GUTTER) / (view.until - view.from);
     const hit = { type: "op", op };
-    tip.show(hit, GUTTER + Math.max(from - view.from, 0) * scale, lane.y + lane.height);
+    tip.show(hit, GUTTER + Math.max(from - view.from, 0) * scale, lane.y + lane.height, lane.height + 8);
     spoken.textContent = tip.spoken(hit);
   };
   focus.step = (by) => {

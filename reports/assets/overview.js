@@ -10,6 +10,7 @@ function drawOverview(canvas, data, view, colours) {
   pen.fillStyle = colours.fault;
   pen.globalAlpha = 0.25;
   for (const fault of data.faults) {
+    if (!fault.disturbs) continue;
     pen.fillRect(x(fault.from), 0, Math.max(x(fault.until) - x(fault.from), 1.5), OVERVIEW);
   }
   pen.globalAlpha = 1;

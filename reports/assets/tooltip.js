@@ -19,25 +19,26 @@ function makeTooltip(stage, element, data) {
     element.replaceChildren(title, ...lines.filter(([, value]) => value !== "").map(([name, value]) => line(name, value)));
   }
 
-  function place(x, y) {
+  // `clear`: how far above the point the note must stay when there is no room below.
+  function place(x, y, clear) {
     element.hidden = false;
     const right = x + 18 + element.offsetWidth > stage.clientWidth;
     const low = y + 18 + element.offsetHeight > stage.clientHeight;
     element.style.left = `${Math.max(right ? x - element.offsetWidth - 12 : x + 14, 4)}px`;
-    element.style.top = `${Math.max(low ? y - element.offsetHeight - 10 : y + 16, 4)}px`;
+    element.style.top = `${Math.max(low ? y - element.offsetHeight - clear : y + 16, 4)}px`;
   }
 
   return {
-    show(hit, x, y) {
+    show(hit, x, y, clear = 10) {
       fill(...describe(data, hit));
-      place(x, y);
+      place(x, y, clear);
     },
     hide() {
       element.hidden = true;
     },
     spoken: (hit) => {
       const [head, lines] = describe(data, hit);
-      return [head, ...lines.map(([name, value]) => `${name} ${value}`)].join(", ");
+      return [head, ...lines.filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`)].join(", ");
     },
   };
 }

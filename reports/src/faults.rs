@@ -37,6 +37,15 @@ impl FaultState {
     }
 }
 
+impl FaultSpan<'_> {
+    /// Whether the cluster is disturbed while it lasts: the rest only marks when something was
+    /// awaited, written or put right.
+    pub(crate) fn disturbs(&self) -> bool {
+        let quiet = ["sleep", "wait_caught_up", "puts", "resume", "heal_network"];
+        self.state != FaultState::Skipped && !quiet.contains(&self.action)
+    }
+}
+
 /// What undoes an action that lasts.
 fn undone_by(action: &str) -> Option<&'static str> {
     match action {

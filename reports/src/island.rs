@@ -72,6 +72,7 @@ struct Fault {
     label: String,
     detail: String,
     state: &'static str,
+    disturbs: bool,
     from: u64,
     until: u64,
 }
@@ -208,6 +209,7 @@ fn frame(recorded: &Recorded<'_>, focus: [u64; 2]) -> Island {
             .trim_end()
             .to_owned(),
         detail: fault.details.join("; "),
+        disturbs: fault.disturbs(),
         state: fault.state.name(),
         from: fault.from / 1_000,
         until: fault.until / 1_000,

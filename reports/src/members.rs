@@ -134,7 +134,10 @@ fn fill(cells: &mut [Option<String>], response: &Response) {
         }
         Response::HashKv(hash) => {
             cells[4] = Some(format!("{:08x}", hash.hash));
-            cells[5] = Some(hash.compact_revision.to_string());
+            cells[5] = Some(match hash.compact_revision {
+                ..0 => "never".into(),
+                revision => revision.to_string(),
+            });
         }
         Response::Range(content) => {
             cells[6] = Some(content.count.to_string());

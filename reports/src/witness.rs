@@ -214,26 +214,30 @@ fn plain_ms(ns: u64) -> String {
 }
 
 /// The rows as bars on one axis of real time.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "parts of 1 on a short line"
+)]
 fn picture(rows: &[ProofRow]) -> String {
-    const BAR: usize = 72;
-    let places = places(rows);
+    let names: Vec<String> = rows
+        .iter()
+        .map(|row| format!("{} {} {}", row.label, row.who, row.member))
+        .collect();
+    let longest = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let bar = WIDTH.saturating_sub(longest + 10).max(20);
+    let column = |part: f64| (part * (bar - 1) as f64).round() as usize;
     let mut text = String::new();
-    for (row, (from, until)) in rows.iter().zip(places) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "parts of 1 on a short line"
-        )]
-        let column = |part: f64| (part * (BAR - 1) as f64).round() as usize;
+    for ((row, name), (from, until)) in rows.iter().zip(names).zip(places(rows)) {
         let (from, until) = (column(from), column(until));
         let end = if row.until.is_some() { "]" } else { "~>" };
         let bar = format!("{}[{}{end}", " ".repeat(from), "=".repeat(until - from));
-        text.push_str(&format!(
-            "  {:<3}{:<14}{bar}\n",
-            row.label,
-            format!("{} {}", row.who, row.member)
-        ));
+        text.push_str(&format!("  {name:<longest$}  {bar}\n"));
     }
     text
 }
@@ -274,11 +278,11 @@ fn end_state(text: &mut Text, recorded: &Recorded<'_>) {
         return;
     }
     let mut heads = vec!["member"];
-    heads.extend(members::COLUMNS);
+    heads.extend(&members::COLUMNS[1..]);
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            let cells = row.cells.iter().map(|cell| match &cell.text {
+            let cells = row.cells[1..].iter().map(|cell| match &cell.text {
                 Some(text) if cell.odd => format!("{text} <"),
                 Some(text) => text.clone(),
                 None => "-".into(),
@@ -286,9 +290,9 @@ fn end_state(text: &mut Text, recorded: &Recorded<'_>) {
             std::iter::once(row.name.to_owned()).chain(cells).collect()
         })
         .collect();
-    text.0.push_str(&table(&heads, &cells, &[1], WIDTH));
+    text.0.push_str(&table(&heads, &cells, &[], WIDTH));
     if rows.iter().any(members::MemberRow::is_odd) {
-        text.line("  < differs from most members");
+        text.line("  < differs from most members, or there is no majority");
     }
     for row in rows.iter().filter(|row| !row.note.is_empty()) {
         text.paragraph("  ", &format!("{}: {}", row.name, row.note));

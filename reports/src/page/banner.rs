@@ -133,11 +133,11 @@ fn facts(recorded: &Recorded<'_>) -> Markup {
                 small { (clock::grouped(operations)) " operations" }
                 @if let Some(at) = recorded.started_unix_ns { small { "from " (clock::utc(at)) } }
             }))
-            (fact("Expectation", expected(recorded)))
             (fact("Exit code", html! {
                 (judgement.exit)
                 small { (exit_words(judgement.exit)) }
             }))
+            (fact("Expectation", expected(recorded)))
         }
     }
 }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use crate::ended::Ended;
-use crate::faults::FaultState;
 use crate::health;
 use crate::recorded::Recorded;
 
@@ -50,7 +49,7 @@ pub(super) fn rate(recorded: &Recorded<'_>) -> Markup {
             }
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
                 aria-label="Operations a second over the run, by result" {
-                @for fault in recorded.faults.iter().filter(|fault| fault.state != FaultState::Skipped) {
+                @for fault in recorded.faults.iter().filter(|fault| fault.disturbs()) {
                     rect.fault x=(number(x_of(fault.from))) y="0"
                         width=(number((x_of(fault.until) - x_of(fault.from)).max(2.0))) height=(HEIGHT) {
                         title { (fault.action) " " (fault.targets.join(" ")) }

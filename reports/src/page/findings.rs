@@ -31,7 +31,7 @@ pub(super) fn section(recorded: &Recorded<'_>, budget: usize) -> Markup {
             h2 #checks-head { "Checks" }
             @let mut left = budget;
             @for check in &recorded.run.judgement.checks {
-                (row(recorded, check, &mut left))
+                (row(recorded, check, leading.map(|(_, finding)| finding), &mut left))
             }
             @if recorded.run.judgement.checks.is_empty() { p.note { "No check ran." } }
         }
@@ -67,7 +67,7 @@ fn proof_table(rows: &[proof::ProofRow], leading: bool) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Operations of the finding" {
             table.proof {
                 thead { tr {
-                    @if leading { th { span.sr { "Label" } } }
+                    th { span.sr { "Label" } }
                     th { "Who" } th { "Member" } th { "Request" } th { "Answer" }
                     th.num { "Revision" } th.num { "Start ms" } th.num { "End ms" }
                     th.when { "In real time" }
@@ -75,7 +75,7 @@ fn proof_table(rows: &[proof::ProofRow], leading: bool) -> Markup {
                 tbody {
                     @for (row, place) in rows.iter().zip(places) {
                         tr {
-                            @if leading { td { (label(row)) } }
+                            td { @if leading { (label(row)) } @else { span.tag { (row.label) } } }
                             td { (row.who) }
                             td { (row.member) }
                             td.words { (row.asked) }
@@ -141,7 +141,12 @@ fn concerned(finding: &Finding) -> Markup {
     }
 }
 
-fn row(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup {
+fn row(
+    recorded: &Recorded<'_>,
+    check: &CheckReport,
+    witness: Option<&Finding>,
+    left: &mut usize,
+) -> Markup {
     let head = html! {
         (chip(check.verdict))
         span.guarantee { (check.guarantee.name()) }
@@ -158,7 +163,7 @@ fn row(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup
                     (head)
                     span.count { (found) @if found == 1 { " finding" } @else { " findings" } }
                 }
-                (findings(recorded, check, left))
+                (findings(recorded, check, witness, left))
             }
         }
     }
@@ -178,13 +183,20 @@ fn summary(check: &CheckReport) -> &str {
 }
 
 /// As many findings as there is room for; the page says how many it leaves out.
-fn findings(recorded: &Recorded<'_>, check: &CheckReport, left: &mut usize) -> Markup {
+fn findings(
+    recorded: &Recorded<'_>,
+    check: &CheckReport,
+    witness: Option<&Finding>,
+    left: &mut usize,
+) -> Markup {
     let mut shown = Vec::new();
     for finding in &check.findings {
+        let above = witness.is_some_and(|witness| std::ptr::eq(witness, finding));
         let markup = html! {
             article.finding {
                 h3 { (finding.title) }
-                (evidence(recorded, finding, false))
+                @if above { p.note { "Shown in full above, as the witness." } }
+                @else { (evidence(recorded, finding, false)) }
             }
         };
         let Some(rest) = left.checked_sub(markup.0.len()) else {

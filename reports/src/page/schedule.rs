@@ -96,12 +96,12 @@ pub(super) fn choices(recorded: &Recorded<'_>) -> Markup {
                         ("value padding", format!("{} bytes", traffic.value_bytes)),
                     ].map(|(name, value)| (name.to_owned(), value))))
                 }
-                div {
-                    h3 { "Weights of operations" }
-                    (pairs(weights.iter().filter(|(_, weight)| *weight > 0).map(|(name, weight)| {
-                        let share = f64::from(*weight) * 100.0 / f64::from(all.max(1));
-                        (name.replace('_', " "), format!("{weight}  ({share:.0} %)"))
-                    })))
+            }
+            h3.after { "Weights of operations" }
+            p {
+                @for (name, weight) in weights.iter().filter(|(_, weight)| *weight > 0) {
+                    @let share = f64::from(*weight) * 100.0 / f64::from(all.max(1));
+                    span.figure { (name.replace('_', " ")) " " strong { (weight) } (format!(" ({share:.0} %)")) }
                 }
             }
         }

@@ -11,6 +11,7 @@ const DIFFERENCES_MAX: usize = 40;
 
 pub(super) fn section(recorded: &Recorded<'_>) -> Markup {
     let rows = members::rows(recorded);
+    let notes = rows.iter().any(|row| !row.note.is_empty());
     html! {
         section #members aria-labelledby="members-head" {
             h2 #members-head { "Members at the end" }
@@ -22,13 +23,13 @@ pub(super) fn section(recorded: &Recorded<'_>) -> Markup {
                         thead { tr {
                             th { "Member" }
                             @for column in COLUMNS { th.num { (column) } }
-                            th { "Note" }
+                            @if notes { th { "Note" } }
                         } }
-                        tbody { @for row in &rows { (member(row)) } }
+                        tbody { @for row in &rows { (member(row, notes)) } }
                     }
                 }
                 @if rows.iter().any(members::MemberRow::is_odd) {
-                    p.note { "Marked cells differ from what most members say. The last column but one is a short print of the whole content." }
+                    p.note { "Marked cells differ from what most members say; where no value has a majority all are marked. The content column is a short print of every key, value and revision." }
                 }
                 (differences(recorded))
             }
@@ -36,7 +37,7 @@ pub(super) fn section(recorded: &Recorded<'_>) -> Markup {
     }
 }
 
-fn member(row: &members::MemberRow<'_>) -> Markup {
+fn member(row: &members::MemberRow<'_>, notes: bool) -> Markup {
     html! {
         tr.odd[row.is_odd()] {
             th scope="row" { (row.name) }
@@ -51,7 +52,7 @@ fn member(row: &members::MemberRow<'_>) -> Markup {
                     }
                 }
             }
-            td { (row.note) }
+            @if notes { td { (row.note) } }
         }
     }
 }
