@@ -220,5 +220,11 @@ fn errors_in_plans_have_a_line() {
         unknown.starts_with("plan.toml:49:58: unknown variant `defrag`, expected"),
         "{unknown}"
     );
-    assert_eq!(refused("do = \"pause\"", "do = \"cut\""), "?");
+    assert_eq!(
+        refused("do = \"pause\"", "do = \"cut\""),
+        "plan: step 7 (resume): no earlier step pauses all but m2\n\
+         plan: step 9 (resume): no earlier step pauses all but m2\n\
+         plan: step 13 (resume): no earlier step pauses m2\n\
+         plan: step 15 (resume): no earlier step pauses m2"
+    );
 }
