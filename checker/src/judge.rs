@@ -9,6 +9,7 @@ use crate::history::{
     FaultRecord, ObservationRecord, ReadError, Reader, Record, SCHEMA_MAJOR, SCHEMA_MINOR,
     StreamRecord,
 };
+use crate::linearizable;
 use crate::stats;
 use crate::verdict::{CheckReport, Exit, Finding, Guarantee, Judgement, Verdict};
 
@@ -132,12 +133,14 @@ fn is_cut_in_first_line(path: &Path) -> std::io::Result<bool> {
 
 /// What a judgement depends on besides the records.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// The build that judges, for example `gauntlet 0.1.0`.
     pub build: String,
     /// Set if the harness itself failed, to what failed: the exit code is then at least
     /// [`Exit::HarnessFault`].
     pub harness_fault: Option<String>,
+    /// Bounds of the linearizability check.
+    pub linearizable: linearizable::Options<'a>,
 }
 
 /// Judges a run: runs every check and combines what they say.
@@ -148,7 +151,7 @@ pub struct Options {
 ///
 /// If a stream is not whole, no check holds: what was kept in a prefix may be broken in the rest.
 #[must_use]
-pub fn judge(run: &RunRecords, options: &Options) -> Judgement {
+pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
     let view = Run {
         history: &run.history,
         faults: &run.faults,
@@ -156,14 +159,27 @@ pub fn judge(run: &RunRecords, options: &Options) -> Judgement {
         history_complete: run.complete.history,
         observations_complete: run.complete.observations,
     };
-    let mut checks = vec![linearizable(run)];
+    let mut checks = vec![linearizable(&view, &options.linearizable)];
     checks.extend(checks::all(&view));
     if !run.complete.all() {
         withhold(&mut checks, run.complete);
     }
     let (verdict, guarantee, exit) =
         combine(&checks, run.complete.all(), options.harness_fault.is_some());
-    let mut named = Vec::new();
+    let linearizable::Options {
+        steps_max,
+        bytes_max,
+        foreign_compactions,
+        stop: _,
+    } = options.linearizable;
+    let mut named = vec![
+        ("linearizable.steps_max".to_owned(), steps_max.to_string()),
+        ("linearizable.bytes_max".to_owned(), bytes_max.to_string()),
+        (
+            "linearizable.foreign_compactions".to_owned(),
+            foreign_compactions.to_string(),
+        ),
+    ];
     if let Some(fault) = &options.harness_fault {
         named.push(("harness_fault".to_owned(), fault.clone()));
     }
@@ -181,18 +197,13 @@ pub fn judge(run: &RunRecords, options: &Options) -> Judgement {
     }
 }
 
-/// The one place that calls the linearizability engine.
-fn linearizable(_run: &RunRecords) -> CheckReport {
-    let why = "this build has no linearizability engine";
-    CheckReport {
-        guarantee: Guarantee::Linearizable,
-        verdict: Verdict::Inconclusive,
-        engine: "none".to_owned(),
-        summary: why.to_owned(),
-        findings: vec![],
-        findings_omitted: 0,
-        figures: vec![],
+/// Calls the linearizability engine, in a prefix with what both streams are known to cover.
+fn linearizable(run: &Run<'_>, options: &linearizable::Options<'_>) -> CheckReport {
+    if run.history_complete && run.observations_complete {
+        return linearizable::report(run.history, run.observations, options);
     }
+    let (history, observations) = checks::prefix::common(run);
+    linearizable::report(&history, &observations, options)
 }
 
 /// Turns what holds in a prefix into what is not known of the whole.

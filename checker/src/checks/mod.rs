@@ -14,6 +14,7 @@ pub mod refused_has_no_effect;
 mod class;
 mod content;
 mod findings;
+pub(crate) mod prefix;
 mod rounds;
 mod run;
 mod values;

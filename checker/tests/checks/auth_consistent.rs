@@ -162,6 +162,31 @@ fn a_member_that_lags_is_not_accused() {
 }
 
 #[test]
+fn an_answered_write_shows_that_a_member_had_caught_up() {
+    let run = |shown: bool| {
+        let mut sim = Sim::new();
+        sim.phase(Phase::Liveness);
+        if shown {
+            sim.ask(
+                Purpose::LivenessWrite,
+                0,
+                "m3",
+                None,
+                put("l", "m3"),
+                End::Ok,
+            );
+        }
+        for member in ALL {
+            let sick = *member == "m3";
+            sim.allowed(member, if sick { End::Error(DENIED) } else { End::Ok });
+        }
+        sim.records()
+    };
+    expect(&run(true), AuthConsistent, Violated);
+    expect(&run(false), AuthConsistent, Inconclusive);
+}
+
+#[test]
 fn a_refusal_of_roots_liveness_requests_is_serving_but_proves_the_disagreement() {
     let run = |fresh: bool| {
         let mut sim = Sim::new();

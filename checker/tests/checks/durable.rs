@@ -6,7 +6,7 @@ use checker::judge::Complete;
 use checker::verdict::Guarantee::Durable;
 use checker::verdict::Verdict::{Holds, Inconclusive, Violated};
 
-use crate::sim::{ALL, End, NO_LEASE, Sim, delete, everything, put, put_lease};
+use crate::sim::{ALL, End, NO_LEASE, Sim, delete, everything, put, put_lease, status};
 use crate::{expect, says};
 
 const NOBODY: &[&str] = &[];
@@ -56,6 +56,13 @@ fn an_older_value_is_a_loss_and_a_concurrent_one_is_not() {
     let early = sim.invoke("m1", None, put("k", "early"));
     sim.client("m2", None, put("k", "late"), ALL, End::Ok);
     sim.apply(&put("k", "early"), ALL);
+    sim.end(early, "m1", &put("k", "early"), End::Ok);
+    expect(&sim.finish(), Durable, Holds);
+
+    let mut sim = Sim::new();
+    let early = sim.invoke("m1", None, put("k", "early"));
+    sim.apply(&put("k", "early"), ALL);
+    sim.client("m2", None, put("k", "late"), ALL, End::Ok);
     sim.end(early, "m1", &put("k", "early"), End::Ok);
     expect(&sim.finish(), Durable, Holds);
 
@@ -321,6 +328,41 @@ fn a_member_that_lags_is_not_accused() {
     let report = expect(&lagging(false), Durable, Inconclusive);
     says(&report, &["m3", "not seen to have applied as much"]);
     says(&expect(&lagging(true), Durable, Violated), &["gone on m3"]);
+}
+
+#[test]
+fn where_the_others_are_not_seen_none_is_known_to_be_newest() {
+    let mut sim = Sim::new();
+    sim.client("m1", None, put("k", "v"), &["m1", "m2"], End::Ok);
+    *sim.applied.get_mut("m3").unwrap() -= 1;
+    sim.liveness();
+    for round in 0..2 {
+        for member in ALL {
+            let end = if *member == "m3" {
+                End::Ok
+            } else {
+                End::Timeout
+            };
+            sim.ask(
+                Purpose::ConvergenceStatus,
+                round,
+                member,
+                None,
+                status(),
+                end,
+            );
+        }
+    }
+    sim.ask(
+        Purpose::ConvergenceContent,
+        0,
+        "m3",
+        None,
+        everything(true),
+        End::Ok,
+    );
+    sim.stop();
+    expect(&sim.records(), Durable, Inconclusive);
 }
 
 #[test]

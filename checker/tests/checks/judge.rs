@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use checker::history::{
     ClockPair, FaultRecord, Footer, Header, ObservationRecord, Phase, ProcessEventKind, Purpose,
@@ -245,6 +245,77 @@ fn every_prefix_of_a_sound_run_is_sound_and_never_holds() {
     }
 }
 
+#[test]
+fn a_whole_sound_run_holds_with_exit_0() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    let judgement = judge(&sim.finish(), &Options::default());
+    assert_eq!(
+        (judgement.verdict, judgement.exit, judgement.guarantee),
+        (Verdict::Holds, 0, None),
+        "{judgement:#?}"
+    );
+}
+
+#[test]
+fn a_history_cut_short_is_judged_up_to_where_it_ends() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    let lost = put("k", "lost");
+    sim.client("m1", None, lost, &[], End::Ok);
+    for round in 0..3 {
+        sim.put("m2", "k", &format!("later-{round}"));
+    }
+    let whole = sim.finish();
+    let cut = |keep: usize| {
+        let mut records = whole.clone();
+        records.history.truncate(keep);
+        records.complete.history = false;
+        let checks = judge(&records, &Options::default()).checks;
+        checks
+            .into_iter()
+            .find(|check| check.guarantee == Guarantee::Linearizable)
+            .unwrap()
+    };
+    let early = cut(3);
+    assert_eq!(
+        early.verdict,
+        Verdict::Inconclusive,
+        "the harness wrote after its end: {early:#?}"
+    );
+    let late = cut(8);
+    assert_eq!(
+        late.verdict,
+        Verdict::Violated,
+        "two writes were answered with one revision: {late:#?}"
+    );
+}
+
+#[test]
+fn observations_cut_short_accuse_nobody_of_what_the_harness_did() {
+    let mut sim = Sim::new();
+    sim.put("m1", "k", "v");
+    let before = sim.observations.len();
+    sim.ask(
+        Purpose::Nemesis,
+        0,
+        "m1",
+        None,
+        put("k", "nemesis"),
+        End::Ok,
+    );
+    sim.put("m1", "k", "later");
+    sim.client("m2", None, get("k"), &[], End::Ok);
+    let mut records = sim.finish();
+    assert_eq!(judge(&records, &Options::default()).verdict, Verdict::Holds);
+    records.observations.truncate(before);
+    records.complete.observations = false;
+    assert_eq!(
+        judge(&records, &Options::default()).verdict,
+        Verdict::Inconclusive
+    );
+}
+
 fn directory(name: &str) -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("checks-{name}"));
     let _ = std::fs::remove_dir_all(&dir);
@@ -266,7 +337,7 @@ fn header(stream: Stream, major: u32) -> Header {
     }
 }
 
-fn write(records: &RunRecords, dir: &PathBuf) {
+fn write(records: &RunRecords, dir: &Path) {
     let footer = |count: usize| Footer {
         clock: ClockPair {
             at: 1,
