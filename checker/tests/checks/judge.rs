@@ -308,12 +308,17 @@ fn observations_cut_short_accuse_nobody_of_what_the_harness_did() {
     sim.client("m2", None, get("k"), &[], End::Ok);
     let mut records = sim.finish();
     assert_eq!(judge(&records, &Options::default()).verdict, Verdict::Holds);
+    let mut in_flight = records.clone();
+    in_flight.observations.truncate(before + 2);
+    in_flight.observations.remove(before);
     records.observations.truncate(before);
-    records.complete.observations = false;
-    assert_eq!(
-        judge(&records, &Options::default()).verdict,
-        Verdict::Inconclusive
-    );
+    for mut cut in [records, in_flight] {
+        cut.complete.observations = false;
+        assert_eq!(
+            judge(&cut, &Options::default()).verdict,
+            Verdict::Inconclusive
+        );
+    }
 }
 
 fn directory(name: &str) -> PathBuf {
