@@ -68,7 +68,9 @@ impl Domains {
         for (gap, values) in &facts.gap_values {
             for shown in values {
                 let writers = facts.maybe_puts.get(&(&shown.kv.key, &shown.kv.value));
-                if let Some([only]) = writers.map(Vec::as_slice) {
+                if let Some([only]) = writers.map(Vec::as_slice)
+                    && !facts.maybe_kept.contains(&shown.kv.key)
+                {
                     tied.insert(*only, *gap);
                 }
             }

@@ -82,6 +82,22 @@ impl<'a> Teller<'a, '_> {
         finding
     }
 
+    pub(super) fn made_first_revision(&self, op: Op) -> Finding {
+        let title = format!(
+            "{} made revision 1, which is the empty store's",
+            self.name(op)
+        );
+        let lines = vec![
+            format!(
+                "{} was {}, and returned revision 1.",
+                self.name(op),
+                self.times(op)
+            ),
+            "The store starts at revision 1, and each write adds 1.".to_owned(),
+        ];
+        self.finding(title, lines, &[op])
+    }
+
     pub(super) fn duplicate(&self, revision: i64, first: Op, second: Op) -> Finding {
         let (one, other) = (self.op(first), self.op(second));
         let title = format!("two different writes both made revision {revision}");

@@ -53,7 +53,7 @@ impl Revisions {
             };
             let at = slot(proven, last);
             match op.role {
-                Role::Write(r) if r > last => {}
+                Role::Write(r) if r < 2 || r > last => {}
                 Role::Write(r) => match writer[at] {
                     Some(first) => duplicates.push((r, first, index)),
                     None => writer[at] = Some(index),
@@ -62,7 +62,8 @@ impl Revisions {
                 _ => {}
             }
             // A write, or a revocation that may be one, bounds only what comes before it.
-            let made_it = matches!(op.role, Role::Write(r) | Role::Revoke(r) if r <= last);
+            let made_it =
+                at > 1 && matches!(op.role, Role::Write(r) | Role::Revoke(r) if r <= last);
             let bounded = if made_it { at - 1 } else { at };
             deadline[bounded] = deadline[bounded].min(op.ret);
             deadline_with[at] = deadline_with[at].min(op.ret);
@@ -87,6 +88,12 @@ impl Revisions {
             revokes,
             duplicates,
         }
+    }
+
+    /// Earliest return of what comes after everything at a revision.
+    pub(super) fn before_next_write(&self, revision: i64) -> u64 {
+        let next = usize::try_from(revision + 1).expect("a revision");
+        self.deadline_with.get(next).copied().unwrap_or(NEVER)
     }
 
     /// The acknowledged revocations at a revision.

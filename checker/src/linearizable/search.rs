@@ -382,7 +382,7 @@ impl<'a, 's> Search<'a, 's> {
             Step::Op(op) => {
                 self.mark_used(op);
                 if self.operations.all[op].role == Role::Maybe {
-                    self.ensure_leases(revision - 1, op, self.revisions.deadline[at]);
+                    self.ensure_leases(revision - 1, op, self.revisions.deadline_with[at]);
                 }
                 self.write(revision, op)?;
             }
@@ -485,9 +485,7 @@ impl<'a, 's> Search<'a, 's> {
                 why,
             })
         };
-        let deadline = op
-            .ret
-            .min(self.revisions.deadline[slot(revision, self.revisions.last)]);
+        let deadline = op.ret.min(self.revisions.before_next_write(revision));
         if matches!(op.request, Request::LeaseGrant { .. }) {
             let attached = self.store.lease_keys(lease).map(|keys| !keys.is_empty());
             if hidden && attached == Some(false) {

@@ -25,6 +25,7 @@ struct Group {
 /// In the order of reports.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
+    FirstRevision,
     Duplicate,
     Inversion,
     NotWritten,
@@ -61,6 +62,7 @@ impl Groups {
 /// All of them, grouped; empty if there are none.
 pub(super) fn contradictions(teller: &Teller, domains: &Domains) -> Vec<Finding> {
     let mut groups = Groups::default();
+    first_revision(teller, &mut groups);
     duplicates(teller, &mut groups);
     inversions(teller, &mut groups);
     values(teller, &mut groups);
@@ -103,6 +105,17 @@ pub(super) fn contradictions(teller: &Teller, domains: &Domains) -> Vec<Finding>
             first
         })
         .collect()
+}
+
+/// The empty store is at revision 1: no write can have made that.
+fn first_revision(teller: &Teller, groups: &mut Groups) {
+    for (op, operation) in teller.operations.all.iter().enumerate() {
+        if operation.role == Role::Write(1) {
+            groups.add(teller, Kind::FirstRevision, &[op], || {
+                teller.made_first_revision(op)
+            });
+        }
+    }
 }
 
 fn duplicates(teller: &Teller, groups: &mut Groups) {

@@ -121,6 +121,14 @@ impl Store {
         }
     }
 
+    /// The answer to a range at the revision it is pinned to, whatever is compacted; none where the
+    /// past is not kept.
+    #[must_use]
+    pub fn read_past(&self, request: &RangeRequest) -> Option<RangeAnswer> {
+        let kvs = self.select_at(&request.key, &request.range_end, request.revision)?;
+        Some(finish(request, kvs))
+    }
+
     /// The answer to a range over the newest state, whatever revision it names.
     #[must_use]
     pub fn range_now(&self, request: &RangeRequest) -> RangeAnswer {
