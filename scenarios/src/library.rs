@@ -22,6 +22,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "defrag-crash",
         "auth-member-add",
         "auth-stale-permissions",
+        "auth-txn-read",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -274,8 +274,8 @@ fn unknown_scenario() {
     assert_eq!(
         find("defrag-crsh").unwrap_err().to_string(),
         "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\"? Allowed: steady, \
-         random-kills, defrag-crash, auth-member-add, auth-stale-permissions (or name a file: by a \
-         path with a '/', or ending in .toml)"
+         random-kills, defrag-crash, auth-member-add, auth-stale-permissions, \
+         auth-txn-read (or name a file: by a path with a '/', or ending in .toml)"
     );
     let error = find("no-such-dir/my.toml").unwrap_err().to_string();
     assert!(error.starts_with("no-such-dir/my.toml: "), "{error}");
