@@ -1,7 +1,7 @@
 //! Real processes: they die with us, stop when paused, and leave no zombie.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -211,11 +211,15 @@ async fn a_leader_that_ends_takes_its_group_along() {
 
 #[test]
 fn a_launcher_whose_parent_is_gone_starts_nothing() {
+    let (mut report, reporter) = std::io::pipe().unwrap();
     let output = Command::new(SUBJECT)
         .args(["__launch", "1", "--", "/bin/echo", "started"])
-        .stdin(Stdio::null())
+        .stdin(reporter)
         .output()
         .unwrap();
+    let mut said = String::new();
+    report.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "the parent 1 is gone");
     assert_eq!(output.status.code(), Some(127));
     assert!(output.stdout.is_empty());
 }
