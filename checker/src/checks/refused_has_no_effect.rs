@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use super::class::{Class, error_text, rule_of};
 use super::findings::{Findings, and, count, finding, ms, not_run, owned, quote};
 use super::run::{Op, Run, Source, cite};
-use super::values::{each_kv, each_put, each_watched, writes};
+use super::values::{each_kv, each_put, each_watched, reads_in_txn, writes};
 use crate::history::{Bytes, KeyValue, Record, Request};
 use crate::verdict::{CheckReport, Finding, Guarantee};
 
@@ -60,11 +60,14 @@ pub fn check(run: &Run<'_>) -> CheckReport {
     look(run, &ops, &mut traced);
 
     let mut values: Vec<_> = traced.into_iter().collect();
-    values.sort_by_key(|(value, traced)| (traced.op.at, *value));
+    values.sort_by_key(|(value, traced)| (traced.op.at, traced.op.source, *value));
     let mut findings = Findings::default();
     let traceable = values.len();
-    for (value, traced) in values.iter().filter(|(_, traced)| !traced.seen.is_empty()) {
-        findings.broken(took_effect(value, traced));
+    values.retain(|(_, traced)| !traced.seen.is_empty());
+    for of_one in values.chunk_by(|(_, one), (_, other)| one.op.source == other.op.source) {
+        if let Some((value, traced)) = of_one.first() {
+            findings.broken(took_effect(value, traced, of_one.len()));
+        }
     }
     let figures = vec![
         ("refused_writes".to_owned(), refused.len() as u64),
@@ -172,7 +175,7 @@ fn look<'a>(run: Run<'a>, ops: &[Op<'a>], traced: &mut HashMap<&'a Bytes, Traced
     }
 }
 
-fn took_effect(value: &Bytes, traced: &Traced<'_>) -> Finding {
+fn took_effect(value: &Bytes, traced: &Traced<'_>, values: usize) -> Finding {
     let Traced { op, seen } = traced;
     let error = op.outcome.map_or_else(String::new, error_text);
     let members: Vec<_> = seen.iter().map(|seen| seen.member).collect();
@@ -210,6 +213,9 @@ fn took_effect(value: &Bytes, traced: &Traced<'_>) -> Finding {
         "No other request carried {}, so that is this request's effect.",
         quote(&value.to_string())
     ));
+    if values > 1 {
+        explanation.push(format!("{values} values of this request were seen."));
+    }
     if let Some(rule) = op.outcome.and_then(|outcome| rule_of(op.request, outcome)) {
         explanation.push(format!(
             "The refusal is row {} of the error table.",
@@ -217,6 +223,8 @@ fn took_effect(value: &Bytes, traced: &Traced<'_>) -> Finding {
         ));
         if rule.id.starts_with("txn-") {
             explanation.push("A transaction that fails so on one member while others apply its writes is etcd issue #18667.".to_owned());
+        } else if reads_in_txn(op.request) {
+            explanation.push("The request is a transaction with reads. Members other than the one that answers drop the reads before they judge and apply it, so that they may allow what the one that answers refuses for a read.".to_owned());
         }
     }
     let revision = seen.first().map_or(0, |seen| seen.kv.mod_revision);

@@ -43,6 +43,21 @@ pub(super) fn writes(request: &Request) -> bool {
     }
 }
 
+/// Whether a request is a transaction that reads in a branch.
+pub(super) fn reads_in_txn(request: &Request) -> bool {
+    fn reads(txn: &TxnRequest) -> bool {
+        txn.success
+            .iter()
+            .chain(&txn.failure)
+            .any(|step| match step {
+                TxnOp::Range(_) => true,
+                TxnOp::Txn(inner) => reads(inner),
+                TxnOp::Put(_) | TxnOp::Delete(_) => false,
+            })
+    }
+    matches!(request, Request::Txn(txn) if reads(txn))
+}
+
 /// Calls `visit` with every key-value that an answer shows.
 pub(super) fn each_kv<'a>(response: &'a Response, visit: &mut impl FnMut(&'a KeyValue)) {
     match response {

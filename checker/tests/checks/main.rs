@@ -5,6 +5,7 @@ mod converges;
 mod durable;
 mod judge;
 mod live;
+mod load;
 mod process_stays_up;
 mod refused_has_no_effect;
 mod sim;

@@ -1,5 +1,6 @@
 use checker::history::{
-    Event, EventKind, Record, Request, WatchDelivery, WatchRequest, WatchResponse,
+    Event, EventKind, PutRequest, RangeRequest, Record, Request, TxnOp, TxnRequest, WatchDelivery,
+    WatchRequest, WatchResponse,
 };
 use checker::judge::Complete;
 use checker::verdict::Guarantee::RefusedHasNoEffect;
@@ -149,6 +150,38 @@ fn every_refused_write_is_judged_by_itself() {
             .findings
             .len(),
         3
+    );
+}
+
+#[test]
+fn a_refused_transaction_is_one_finding_whatever_it_put() {
+    let put_op = |key: &str, value: &str| {
+        TxnOp::Put(PutRequest {
+            key: key.into(),
+            value: value.into(),
+            ..PutRequest::default()
+        })
+    };
+    let read = TxnOp::Range(RangeRequest {
+        key: "z".into(),
+        ..RangeRequest::default()
+    });
+    let request = Request::Txn(TxnRequest {
+        compare: vec![],
+        success: vec![put_op("b1", "w1"), put_op("b2", "w2"), read],
+        failure: vec![],
+    });
+    let mut sim = Sim::new();
+    let id = sim.client("m2", Some("alice"), request, NOBODY, End::Error(DENIED));
+    sim.apply(&put("b1", "w1"), &["m1"]);
+    sim.apply(&put("b2", "w2"), &["m1"]);
+    let report = expect(&sim.finish(), RefusedHasNoEffect, Violated);
+    assert_eq!(report.findings.len(), 1, "{report:#?}");
+    assert_eq!(report.findings[0].operations, [id]);
+    let told = report.findings[0].explanation.join("\n");
+    assert!(
+        told.contains("2 values of this request") && told.contains("drop the reads"),
+        "{told}"
     );
 }
 

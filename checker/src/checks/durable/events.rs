@@ -62,8 +62,8 @@ pub(super) struct Events<'a> {
     revoked: HashMap<i64, u64>,
     /// The earliest time at which each lease that was certainly or possibly granted can expire.
     expires: HashMap<i64, u64>,
-    /// Puts, by key and value, that certainly had no effect.
-    void: HashMap<(&'a Bytes, &'a Bytes), Op<'a>>,
+    /// Requests with a certain answer, by the keys and values that they carried in any branch.
+    carried: HashMap<(&'a Bytes, &'a Bytes), Op<'a>>,
 }
 
 impl<'a> Events<'a> {
@@ -72,20 +72,23 @@ impl<'a> Events<'a> {
     pub(super) fn of(ops: &[Op<'a>]) -> Self {
         let mut events = Self::default();
         for op in ops {
-            if op.class == Class::Definite {
+            let in_doubt = matches!(op.class, Class::Refused | Class::Unknown);
+            if !in_doubt {
                 each_put(op.request, &mut |put| {
-                    events.void.insert((&put.key, &put.value), *op);
+                    events.carried.insert((&put.key, &put.value), *op);
                 });
-            } else {
+            }
+            if op.class != Class::Definite {
                 events.add(op);
             }
         }
         events
     }
 
-    /// The put of a value that should have had no effect.
-    pub(super) fn void(&self, key: &'a Bytes, value: &'a Bytes) -> Option<&Op<'a>> {
-        self.void.get(&(key, value))
+    /// A request that carried a value and whose answer is certain: where no put of it can have taken
+    /// effect, the request failed, or was a transaction that took its other branch.
+    pub(super) fn carrier(&self, key: &'a Bytes, value: &'a Bytes) -> Option<&Op<'a>> {
+        self.carried.get(&(key, value))
     }
 
     fn add(&mut self, op: &Op<'a>) {

@@ -19,7 +19,7 @@ mod events;
 use std::collections::BTreeMap;
 
 use self::events::{Events, Write};
-use super::class::error_text;
+use super::class::{Class, error_text};
 use super::content::{Content, Contents, describe};
 use super::findings::{Findings, and, count, finding, ms, owned, quote, verb};
 use super::rounds::Quiet;
@@ -153,8 +153,8 @@ struct Loss<'c, 'a> {
     removal: Option<&'c events::Removal<'a>>,
     /// The latest time at which what is there can have been written.
     stale_since: Option<u64>,
-    /// The request that carried what is there, though it failed for certain.
-    void: Option<&'c Op<'a>>,
+    /// A request that carried what is there, though without effect.
+    carrier: Option<&'c Op<'a>>,
     /// Acknowledged writes of the key that are gone.
     writes: usize,
 }
@@ -168,7 +168,7 @@ impl<'c, 'a> Loss<'c, 'a> {
             write: None,
             removal: None,
             stale_since: None,
-            void: None,
+            carrier: None,
             writes: 0,
         }
     }
@@ -209,9 +209,9 @@ fn losses<'c, 'a>(
             continue;
         };
         let Some(latest) = events.latest_write(key, &kv.value) else {
-            let void = events.void(key, &kv.value);
+            let carrier = events.carrier(key, &kv.value);
             losses.push(Loss {
-                void,
+                carrier,
                 ..loss(Kind::FromNowhere)
             });
             continue;
@@ -246,9 +246,9 @@ fn losses<'c, 'a>(
         .iter()
         .filter(|(key, _)| !events.writes.contains_key(**key))
     {
-        let void = events.void(key, &kv.value);
+        let carrier = events.carrier(key, &kv.value);
         losses.push(Loss {
-            void,
+            carrier,
             ..Loss::new(Kind::FromNowhere, key, content)
         });
     }
@@ -275,7 +275,7 @@ fn report(kind: Kind, members: &[&str], losses: &[&Loss<'_, '_>]) -> Finding {
             verb(losses.len(), "is", "are"),
         ),
         Kind::FromNowhere => format!(
-            "{} on {names} {} a value that no request wrote, first {key}",
+            "{} on {names} {} a value that no request can have written, first {key}",
             count(losses.len(), "key"),
             verb(losses.len(), "has", "have"),
         ),
@@ -288,7 +288,7 @@ fn report(kind: Kind, members: &[&str], losses: &[&Loss<'_, '_>]) -> Finding {
             .write
             .map(|w| w.op)
             .or(loss.removal.map(|r| r.op))
-            .or(loss.void.copied());
+            .or(loss.carrier.copied());
         if let Some(op) = op {
             cite(&mut found, op.source);
         }
@@ -353,12 +353,17 @@ fn explain(loss: &Loss<'_, '_>) -> String {
             ms(removal.latest),
         );
     }
-    let origin = loss.void.map_or_else(
+    let origin = loss.carrier.map_or_else(
         || "which is in no request of this key".to_owned(),
         |op| {
-            let error = op.outcome.map_or_else(String::new, error_text);
+            let why = match op.outcome {
+                Some(outcome) if op.class == Class::Definite => {
+                    format!("failed with {}", error_text(outcome))
+                }
+                _ => "was answered as having taken its other branch".to_owned(),
+            };
             format!(
-                "which only {} through {} carried, and that failed with {error}",
+                "which {} through {} carried, and that {why}",
                 op.name(),
                 op.member
             )
