@@ -102,6 +102,11 @@ async fn a_cut_member_loses_both_directions_and_nobody_else() {
     assert_refused(cluster.peer("b"), to_c).await;
     assert_eq!(stats(&cluster.proxies, "b", "c").accepted, carried);
     assert_eq!(stats(&cluster.proxies, "b", "c").refused, 1);
+    let unseen = Link {
+        from: None,
+        to: Some("b".into()),
+    };
+    assert_eq!(cluster.proxies.stats()[&unseen].refused, 1);
     assert_eq!(cluster.peer("a").dial("new", to_c).await, "ok");
     assert_eq!(cluster.peer("a").echo("new", "during").await, "during");
 
