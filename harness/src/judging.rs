@@ -15,11 +15,25 @@ use crate::run_dir::write_whole;
 /// When a stream is malformed, or written by a newer build.
 pub fn judge(dir: &Path) -> anyhow::Result<Judgement> {
     let records = checker::judge::load(dir)?;
-    let options = checker::judge::Options {
+    let mut options = checker::judge::Options {
         build: BUILD.to_owned(),
         ..Default::default()
     };
+    options.linearizable.foreign_compactions = compacts_by_itself(dir)?;
     Ok(checker::judge::judge(&records, &options))
+}
+
+/// Whether the plan's flags let members compact on their own account, unrecorded.
+fn compacts_by_itself(dir: &Path) -> anyhow::Result<bool> {
+    let path = dir.join("plan.toml");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let plan = scenarios::plan::Plan::from_toml(&path.display().to_string(), &text)?;
+    Ok(plan
+        .cluster
+        .flags
+        .iter()
+        .any(|flag| flag.contains("auto-compaction")))
 }
 
 /// Judges, and writes `verdict.json`, `witness.txt` and `report.html`.

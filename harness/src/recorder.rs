@@ -392,3 +392,60 @@ impl Lines {
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use checker::history::{Bytes, RangeRequest, Reader, Response};
+
+    use super::*;
+
+    async fn record(abandon: bool) -> (Vec<Record>, bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let (recorder, writer) = Recorder::create(dir.path(), RunClock::start(), "test").unwrap();
+        let get = Request::Range(RangeRequest {
+            key: Bytes::from("a"),
+            ..Default::default()
+        });
+        let answer = async |_: &Request| Outcome::Ok {
+            response: Response::Range(checker::history::RangeResponse::default()),
+        };
+        recorder
+            .operation(1, "m1", None, get.clone(), answer)
+            .await
+            .unwrap();
+        recorder.invoke(2, "m2", Some("alice"), get).await.unwrap();
+        if abandon {
+            recorder.abandon();
+        }
+        drop(recorder);
+        writer.finish().unwrap();
+        let file = std::fs::File::open(dir.path().join("history.jsonl")).unwrap();
+        let mut reader = Reader::<_, Record>::new(BufReader::new(file)).unwrap();
+        let records = reader.by_ref().collect::<Result<Vec<_>, _>>().unwrap();
+        (records, reader.is_complete())
+    }
+
+    #[tokio::test]
+    async fn an_invocation_stands_before_its_return_and_the_footer_last() {
+        let (records, complete) = record(false).await;
+        assert!(complete);
+        let ids: Vec<_> = records
+            .iter()
+            .map(|record| match record {
+                Record::Invoke(invoke) => ("invoke", invoke.id),
+                Record::Return(done) => ("return", done.id),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(ids, [("invoke", 0), ("return", 0), ("invoke", 1)]);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_run_has_no_footer() {
+        let (records, complete) = record(true).await;
+        assert_eq!(records.len(), 3);
+        assert!(!complete, "it must be judged as a prefix");
+    }
+}

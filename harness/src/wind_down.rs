@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use checker::history::{
     AuthRequest, Bytes, MaintenanceRequest, Outcome, Phase, Purpose, PutRequest, RangeRequest,
-    Request, StatusResponse,
+    Request, Response, StatusResponse,
 };
 use scenarios::plan::{Action, Plan};
 
@@ -24,6 +24,12 @@ const STATUS_ROUNDS_MAX: u32 = 100;
 
 /// Pause between rounds.
 const ROUND: Duration = Duration::from_millis(100);
+
+/// Rounds of HashKV while hashes differ.
+const HASH_ROUNDS: u32 = 2;
+
+/// Pause between them: long enough for a compaction of a run's few thousand revisions.
+const HASH_PAUSE: Duration = Duration::from_millis(1100);
 
 /// Rounds of an auth question that nobody answers.
 const AUTH_ROUNDS_MAX: u32 = 10;
@@ -245,20 +251,53 @@ pub async fn read_final_state(admin: &Admin, leases: &[i64]) -> anyhow::Result<(
         .flatten()
         .map(|status| status.header.revision)
         .min();
+    if let Some(revision) = common {
+        read_hashes(admin, &members, revision).await?;
+    }
+    let voters = admin.cluster().voters().await;
     for member in &members {
-        if let Some(revision) = common {
-            let hash = Request::Maintenance(MaintenanceRequest::HashKv { revision });
-            admin.ask(Purpose::ConvergenceHash, 0, member, hash).await?;
+        // A learner answers no linearizable read.
+        let kinds: &[bool] = if voters.contains(member) {
+            &[false, true]
+        } else {
+            &[true]
+        };
+        for &serializable in kinds {
+            let everything = Request::Range(RangeRequest {
+                key: Bytes(vec![0]),
+                range_end: Bytes(vec![0]),
+                serializable,
+                ..Default::default()
+            });
+            admin
+                .ask(Purpose::ConvergenceContent, 0, member, everything)
+                .await?;
         }
-        let everything = Request::Range(RangeRequest {
-            key: Bytes(vec![0]),
-            range_end: Bytes(vec![0]),
-            serializable: true,
-            ..Default::default()
-        });
-        admin
-            .ask(Purpose::ConvergenceContent, 0, member, everything)
-            .await?;
+    }
+    Ok(())
+}
+
+/// Asks for hashes, and again a second later where they differ: a compaction that is still at work
+/// on one member makes hashes differ for a moment.
+async fn read_hashes(admin: &Admin, members: &[String], revision: i64) -> anyhow::Result<()> {
+    for round in 0..HASH_ROUNDS {
+        let mut hashes = Vec::new();
+        for member in members {
+            let request = Request::Maintenance(MaintenanceRequest::HashKv { revision });
+            let outcome = admin
+                .ask(Purpose::ConvergenceHash, round, member, request)
+                .await?;
+            if let Some(Response::HashKv(answer)) = outcome.response() {
+                hashes.push((answer.hash, answer.compact_revision));
+            }
+        }
+        hashes.dedup();
+        if hashes.len() <= 1 {
+            break;
+        }
+        if round + 1 < HASH_ROUNDS {
+            tokio::time::sleep(HASH_PAUSE).await;
+        }
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use super::{Footer, Header, Outcome, Request};
 /// One line of `faults.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "a header is one line of many")]
 pub enum FaultRecord {
     /// First line.
     Header(Header),

@@ -4,6 +4,7 @@ mod check;
 mod doctor;
 mod etcd;
 mod list;
+mod prune;
 mod reproduce;
 mod run;
 
@@ -51,6 +52,9 @@ enum Verb {
     /// Install and find etcd releases.
     #[command(subcommand, after_help = etcd::EXAMPLES)]
     Etcd(etcd::Verb),
+    /// Delete old run directories.
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::Args),
     /// Say what this machine allows, and what to do about what it does not.
     Doctor(doctor::Args),
 }
@@ -81,6 +85,7 @@ pub fn main() -> Exit {
         Verb::Reproduce(args) => reproduce::main(&args),
         Verb::List => list::main(),
         Verb::Etcd(verb) => etcd::main(verb),
+        Verb::Prune(args) => prune::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
     };
     result.unwrap_or_else(|error| {

@@ -60,8 +60,10 @@ impl Flags<'_> {
             for kind in ["", "peer-"] {
                 args.push(format!("--{kind}cert-file={}", files.cert.display()));
                 args.push(format!("--{kind}key-file={}", files.key.display()));
-                args.push(format!("--{kind}trusted-ca-file={}", files.ca.display()));
             }
+            // Only between peers: for clients etcd would ask for a certificate too, whose name then
+            // counts as a user.
+            args.push(format!("--peer-trusted-ca-file={}", files.ca.display()));
             args.push("--peer-client-cert-auth".into());
         }
         args.extend(self.plan.flags.iter().cloned());

@@ -75,6 +75,17 @@ struct Inner {
     started: watch::Sender<Vec<String>>,
 }
 
+impl Drop for Inner {
+    /// A cluster that is dropped in mid-run kills its members: that is no end by themselves.
+    fn drop(&mut self) {
+        for member in self.members.get_mut().values() {
+            if let Some(running) = &member.running {
+                running.plan_end();
+            }
+        }
+    }
+}
+
 impl Cluster {
     /// Starts the plan's members, all at once. They are not ready yet.
     ///

@@ -131,9 +131,7 @@ impl Session {
     pub(crate) fn with_token<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         if let Some(token) = &self.token {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
+            request.metadata_mut().insert("token", token.clone());
         }
         request
     }

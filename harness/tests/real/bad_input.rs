@@ -33,14 +33,14 @@ fn a_malformed_scenario_names_file_line_and_field() {
     let path = gauntlet.out.path().join("mine.toml");
     std::fs::write(
         &path,
-        "name = \"mine\"\ntitle = \"t\"\n[[step]]\ndoo = \"kill\"\n",
+        "name = \"mine\"\ntitle = \"t\"\n[[step]]\ndo = \"kil\"\n",
     )
     .unwrap();
     refused(
         &gauntlet,
         &["run", "./mine.toml"],
         64,
-        &["mine.toml:4", "doo"],
+        &["mine.toml:4", "kil", "kill"],
     );
 }
 

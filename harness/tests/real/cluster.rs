@@ -30,18 +30,18 @@ time = "3 s"
 
 [[step]]
 do = "member_add"
-name = "m4"
+as = "newcomer"
 learner = true
 after = "300 ms"
 
 [[step]]
 do = "wait_caught_up"
-target = "m4"
+target = "newcomer"
 timeout = "10 s"
 
 [[step]]
 do = "member_promote"
-target = "m4"
+target = "newcomer"
 after = "100 ms"
 
 [[step]]

@@ -149,17 +149,14 @@ fn a_violation_is_reproduced_from_its_directory() {
         .iter()
         .find(|line| line["verdict"] == "violated")
         .expect("one of two");
-    let output = gauntlet.call(&["reproduce", dir_of(hit).to_str().unwrap()]);
+    let dir = dir_of(hit);
+    let dir = dir.to_str().unwrap();
+    let output = gauntlet.call(&["reproduce", dir]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("came back in 1 of"), "{said}");
 
-    let other = [
-        "reproduce",
-        dir_of(hit).to_str().unwrap(),
-        "--store",
-        "etcd@3.5.16",
-    ];
+    let other = ["reproduce", dir, "--store", "etcd@3.5.16"];
     let refused = gauntlet.call(&other);
     assert_eq!(refused.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--anyway"));
