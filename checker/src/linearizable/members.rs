@@ -65,7 +65,9 @@ fn shift_of(operations: &Operations, member: &str) -> Option<Shift> {
     for i in 1..returned.len() {
         returned[i].1 = returned[i].1.max(returned[i - 1].1);
     }
-    let mut called: Vec<(u64, i64)> = others.iter().map(|op| (op.call, of(op))).collect();
+    // Before a write the store stands at least one revision lower.
+    let below = |op: &Operation| of(op) - i64::from(matches!(op.role, Role::Write(_)));
+    let mut called: Vec<(u64, i64)> = others.iter().map(|op| (op.call, below(op))).collect();
     called.sort_unstable();
     for i in (1..called.len()).rev() {
         called[i - 1].1 = called[i - 1].1.min(called[i].1);
@@ -80,7 +82,7 @@ fn shift_of(operations: &Operations, member: &str) -> Option<Shift> {
             .checked_sub(1);
         let after = called.get(called.partition_point(|(call, _)| *call <= op.ret));
         let at_least = after.map_or(i64::MIN, |(_, revision)| of(op) - revision);
-        let at_most = before.map_or(i64::MAX, |i| of(op) - returned[i].1);
+        let at_most = before.map_or(i64::MAX, |i| below(op) - returned[i].1);
         if at_least.max(least) > at_most.min(most) {
             break;
         }

@@ -271,7 +271,10 @@ fn settle(
     ) {
         Ok(steps) => steps,
         Err(stuck) => {
-            let why = format!("the order found leaves no place for a compaction ({stuck:?})");
+            let why = match placement.lossy {
+                Some(why) => why.to_owned(),
+                None => format!("the assignment found leaves no order ({stuck:?})"),
+            };
             return Outcome::Inconclusive { reached, why };
         }
     };

@@ -42,7 +42,7 @@ impl Revisions {
         let size = usize::try_from(last).expect("bounded by the number of operations") + 1;
 
         let mut writer = vec![None; size];
-        let mut duplicates = Vec::new();
+        let mut writes = Vec::new();
         let mut revokes = Vec::new();
         let mut deadline = vec![NEVER; size];
         let mut deadline_with = vec![NEVER; size];
@@ -53,11 +53,12 @@ impl Revisions {
             };
             let at = slot(proven, last);
             match op.role {
-                Role::Write(r) if r < 2 || r > last => {}
-                Role::Write(r) => match writer[at] {
-                    Some(first) => duplicates.push((r, first, index)),
-                    None => writer[at] = Some(index),
-                },
+                Role::Write(r) => {
+                    writes.push((r, index));
+                    if r > 1 && r <= last {
+                        writer[at].get_or_insert(index);
+                    }
+                }
                 Role::Revoke(r) => revokes.push((r, index)),
                 _ => {}
             }
@@ -79,6 +80,12 @@ impl Revisions {
             started[at] = started[at].max(started[at - 1]);
         }
         revokes.sort_unstable();
+        writes.sort_unstable();
+        let mut duplicates = Vec::new();
+        for same in writes.chunk_by(|a, b| a.0 == b.0) {
+            let (revision, first) = same[0];
+            duplicates.extend(same[1..].iter().map(|(_, other)| (revision, first, *other)));
+        }
         Self {
             last,
             writer,

@@ -12,7 +12,7 @@ use super::candidates::{Candidate, Domains};
 use super::content::Checks;
 use super::facts::{Facts, Shown};
 use super::leases::{Leases, lease_of};
-use super::operation::{Operations, Role};
+use super::operation::{NEVER, Operations, Role};
 use super::revisions::{Op, Revisions, slot};
 use super::{Options, Progress};
 use crate::history::Request;
@@ -69,6 +69,8 @@ pub(super) struct Placement {
     pub writes: Vec<Option<Step>>,
     /// After the write of which revision, in order.
     pub between: Vec<(i64, Step)>,
+    /// Why another placement might have been possible that was not tried.
+    pub lossy: Option<&'static str>,
 }
 
 struct ChoicePoint {
@@ -169,6 +171,7 @@ impl<'a, 's> Search<'a, 's> {
                     return Found::Complete(Placement {
                         writes: self.writes,
                         between: self.between,
+                        lossy: self.lossy,
                     });
                 }
                 Ok(()) => {
@@ -339,12 +342,23 @@ impl<'a, 's> Search<'a, 's> {
         let at = slot(revision, self.revisions.last);
         let deadline = self.revisions.deadline[at];
         let mut found = Vec::new();
-        for (_, op) in self.revisions.revokes_at(revision) {
-            let keys = lease_of(&self.operations.all[*op]).and_then(|id| self.store.lease_keys(id));
-            if keys.is_some_and(|keys| !keys.is_empty()) {
+        let revokes = self.revisions.revokes_at(revision);
+        // Any other revocation acknowledged here comes after what made the revision.
+        let ret_of_others = |op: Option<Op>| {
+            let others = revokes.iter().filter(|(_, other)| Some(*other) != op);
+            let returns = others.map(|(_, other)| self.operations.all[*other].ret);
+            returns.min().unwrap_or(NEVER).min(deadline)
+        };
+        for (_, op) in revokes {
+            let operation = &self.operations.all[*op];
+            let keys = lease_of(operation).and_then(|id| self.store.lease_keys(id));
+            if keys.is_some_and(|keys| !keys.is_empty())
+                && operation.call <= ret_of_others(Some(*op))
+            {
                 found.push(Candidate::first(Step::Op(*op)));
             }
         }
+        let deadline = ret_of_others(None);
         self.domains.collect(
             self.operations,
             self.facts,
@@ -455,15 +469,41 @@ impl<'a, 's> Search<'a, 's> {
         let grants = self.grants.get(&revision).into_iter().flatten().copied();
         let mut waiting: Vec<Op> = revokes.chain(grants).collect();
         waiting.sort_by_key(|op| (self.operations.all[*op].call, *op));
+        let mut leases: Vec<_> = waiting
+            .iter()
+            .map(|op| lease_of(&self.operations.all[*op]))
+            .collect();
+        leases.sort_unstable();
+        let several = leases.windows(2).any(|pair| pair[0] == pair[1]);
         while !waiting.is_empty() {
-            let ready = waiting
+            let all = &self.operations.all;
+            let first_return = waiting
                 .iter()
-                .position(|op| self.between_write(revision, *op, false).is_ok());
-            let index = ready.unwrap_or(0);
-            let op = waiting.remove(index);
-            if ready.is_none() {
-                self.between_write(revision, op, true)?;
+                .map(|op| all[*op].ret)
+                .min()
+                .expect("not empty");
+            let in_time = waiting.partition_point(|op| all[*op].call <= first_return);
+            let attempts = [false, true].into_iter().flat_map(|hidden| {
+                waiting[..in_time]
+                    .iter()
+                    .enumerate()
+                    .map(move |(i, op)| (i, *op, hidden))
+            });
+            let mut ready = None;
+            for (i, op, hidden) in attempts {
+                if self.between_write(revision, op, hidden).is_ok() {
+                    ready = Some(i);
+                    break;
+                }
             }
+            let Some(next) = ready else {
+                // Another order of grants and revocations of one lease might have worked.
+                if several {
+                    self.lossy = Some("a lease was granted and revoked at one revision");
+                }
+                return self.between_write(revision, waiting[0], true);
+            };
+            waiting.remove(next);
             self.steps += 1;
         }
         Ok(())

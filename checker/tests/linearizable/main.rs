@@ -7,3 +7,4 @@ mod history;
 mod mutate;
 mod oracle;
 mod simulate;
+mod simulated;
