@@ -8,7 +8,7 @@ use crate::plan::{Expectation, UserPlan};
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The name, as in `gauntlet run --scenario NAME`.
+    /// The name, as in `gauntlet run NAME`.
     pub name: String,
     /// What it is about, in a line.
     pub title: String,

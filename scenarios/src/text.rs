@@ -28,8 +28,9 @@ impl Plan {
             steps,
             expect,
         } = self;
-        let mut text =
-            String::from("# Everything this run does. Run it again: gauntlet run --plan FILE\n");
+        let mut text = String::from(
+            "# Everything this run does. To do it again: gauntlet reproduce, with this file's directory.\n",
+        );
         for (key, value) in [("major", major), ("minor", minor)] {
             line(&mut text, key, value);
         }
