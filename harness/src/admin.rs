@@ -26,13 +26,16 @@ const DEFRAGMENT_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two polls.
 const POLL: Duration = Duration::from_millis(50);
 
+/// One session for each member and user.
+type Sessions = Arc<Mutex<HashMap<(String, String), Arc<Mutex<Session>>>>>;
+
 /// Asks members, as root where auth is on. Clones share sessions.
 #[derive(Clone)]
 pub struct Admin {
     cluster: Cluster,
     recorder: Recorder,
     auth_on: Arc<AtomicBool>,
-    sessions: Arc<Mutex<HashMap<(String, String), Arc<Mutex<Session>>>>>,
+    sessions: Sessions,
 }
 
 impl Admin {
@@ -111,9 +114,9 @@ impl Admin {
         let session = self.session(member, user.unwrap_or_default()).await?;
         let mut session = session.lock().await;
         let Some(user) = user else {
-            return Ok(self
+            return self
                 .send(&mut session, purpose, round, member, None, request)
-                .await?);
+                .await;
         };
         for renewed in [false, true] {
             if !session.has_token() {
@@ -170,9 +173,8 @@ impl Admin {
             user: user.to_owned(),
             password,
         };
-        Ok(self
-            .send(&mut session, purpose, round, member, None, request)
-            .await?)
+        self.send(&mut session, purpose, round, member, None, request)
+            .await
     }
 
     async fn send(

@@ -24,10 +24,6 @@ use crate::clock::RunClock;
 /// Records that may wait for the disk.
 const QUEUE_RECORDS_MAX: usize = 16_384;
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing every record costs more than it saves"
-)]
 enum Line {
     History(Record),
     Fault(FaultRecord),
