@@ -60,7 +60,9 @@ impl Guarantee {
             Self::Converges => {
                 "after healing and quiet, every member holds the same revision, hash and content"
             }
-            Self::Durable => "every acknowledged write is still there, or was overwritten or deleted since",
+            Self::Durable => {
+                "every acknowledged write is still there, or was overwritten or deleted since"
+            }
             Self::AuthConsistent => {
                 "credentials and permissions that are valid on one member are valid on all"
             }
@@ -81,10 +83,13 @@ impl std::str::FromStr for Guarantee {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|g| g.name() == text).ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|g| g.name()).collect();
-            format!("no guarantee {text:?}; there are {}", names.join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|g| g.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.iter().map(|g| g.name()).collect();
+                format!("no guarantee {text:?}; there are {}", names.join(", "))
+            })
     }
 }
 
@@ -195,7 +200,11 @@ impl Exit {
     /// The stronger of two.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        if other.strength() > self.strength() { other } else { self }
+        if other.strength() > self.strength() {
+            other
+        } else {
+            self
+        }
     }
 
     /// The number.

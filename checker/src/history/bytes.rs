@@ -135,7 +135,8 @@ pub(super) mod id_string {
         D: Deserializer<'de>,
     {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error| de::Error::custom(format!("{text:?} is not an id: {error}")))
+        text.parse()
+            .map_err(|error| de::Error::custom(format!("{text:?} is not an id: {error}")))
     }
 }
 

@@ -88,7 +88,11 @@ macro_rules! stream_record {
 }
 stream_record!(Record, Stream::History, "history.jsonl");
 stream_record!(FaultRecord, Stream::Faults, "faults.jsonl");
-stream_record!(ObservationRecord, Stream::Observations, "observations.jsonl");
+stream_record!(
+    ObservationRecord,
+    Stream::Observations,
+    "observations.jsonl"
+);
 
 /// An iterator over a stream's records, header and footer left out.
 ///
@@ -128,14 +132,20 @@ impl<R: BufRead, T: StreamRecord> Reader<R, T> {
                 major: SCHEMA_MAJOR,
                 minor: 0,
                 build: String::new(),
-                clock: super::ClockPair { at: 0, wall_unix_ns: 0 },
+                clock: super::ClockPair {
+                    at: 0,
+                    wall_unix_ns: 0,
+                },
             },
             footer: None,
             cut_short: false,
             done: false,
             record: std::marker::PhantomData,
         };
-        let no_header = |found: String| ReadError::NoHeader { what: T::NAME, found };
+        let no_header = |found: String| ReadError::NoHeader {
+            what: T::NAME,
+            found,
+        };
         if !reader.fill()? {
             return Err(no_header("an empty file".into()));
         }
@@ -145,9 +155,13 @@ impl<R: BufRead, T: StreamRecord> Reader<R, T> {
         if let Some(found) = found.and_then(|major| u32::try_from(major).ok())
             && found > SCHEMA_MAJOR
         {
-            return Err(ReadError::FutureVersion { what: T::NAME, found });
+            return Err(ReadError::FutureVersion {
+                what: T::NAME,
+                found,
+            });
         }
-        let first: T = serde_json::from_value(value).map_err(|error| no_header(error.to_string()))?;
+        let first: T =
+            serde_json::from_value(value).map_err(|error| no_header(error.to_string()))?;
         match first.as_header() {
             Some(header) if header.stream == T::STREAM => reader.header = header.clone(),
             Some(header) => return Err(no_header(format!("a header of {:?}", header.stream))),
@@ -181,7 +195,10 @@ impl<R: BufRead, T: StreamRecord> Reader<R, T> {
     }
 
     fn fill(&mut self) -> Result<bool, ReadError> {
-        let io = |source| ReadError::Io { what: T::NAME, source };
+        let io = |source| ReadError::Io {
+            what: T::NAME,
+            source,
+        };
         self.buffer.clear();
         let mut limited = std::io::Read::take(&mut self.input, LINE_BYTES_MAX as u64 + 1);
         let read = limited.read_until(b'\n', &mut self.buffer).map_err(io)?;

@@ -177,7 +177,11 @@ pub struct PutRequest {
     /// The value, unique in the run where the harness drew it.
     pub value: Bytes,
     /// Lease to attach; 0 means none.
-    #[serde(default = "zero", skip_serializing_if = "is_default", with = "id_string")]
+    #[serde(
+        default = "zero",
+        skip_serializing_if = "is_default",
+        with = "id_string"
+    )]
     pub lease: i64,
     /// Answer with the previous key-value.
     #[serde(default, skip_serializing_if = "is_default")]

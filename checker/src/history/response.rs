@@ -44,7 +44,11 @@ pub struct KeyValue {
     /// The value.
     pub value: Bytes,
     /// The lease it is attached to; 0 means none.
-    #[serde(default = "zero", skip_serializing_if = "is_default", with = "id_string")]
+    #[serde(
+        default = "zero",
+        skip_serializing_if = "is_default",
+        with = "id_string"
+    )]
     pub lease: i64,
 }
 
