@@ -23,6 +23,7 @@ pub mod rpc;
 pub mod run;
 pub mod run_dir;
 pub mod setup;
+pub mod sparse;
 pub mod terminal;
 pub mod traffic;
 pub mod wind_down;

@@ -18,6 +18,7 @@ use crate::cluster::{self, Cluster};
 use crate::nemesis::{Nemesis, Tally};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
+use crate::sparse::make_sparse;
 use crate::traffic::{Client, Shared};
 use crate::{judging, run_dir, setup, wind_down};
 
@@ -115,9 +116,13 @@ pub async fn run(
     let judged_dir = dir.clone();
     let judgement =
         tokio::task::spawn_blocking(move || judging::judge_and_write(&judged_dir)).await??;
-    if judgement.verdict == Verdict::Violated {
+    let violated = judgement.verdict == Verdict::Violated;
+    if violated {
         run_dir::point(&options.out, "latest-violated", &dir)?;
-    } else if !options.keep_data {
+    }
+    if violated || options.keep_data {
+        make_sparse(&dir.join("members"))?;
+    } else {
         remove_data(&dir)?;
     }
     Ok(RunSummary {

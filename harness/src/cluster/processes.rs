@@ -1,0 +1,288 @@
+//! Members as processes: started, signalled, waited for, and looked at when they end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use checker::history::{LogLine, ObservationRecord, ProcessEvent, ProcessEventKind};
+use failpoints::process::{ExitStatus, Handle, SpawnSpec};
+
+use super::flags::Flags;
+use super::member::{Life, Member, Running};
+use super::{Cluster, find, find_mut, logs};
+
+/// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
+/// open watches a while.
+const TERMINATE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Fatal lines recorded a member.
+const FATAL_LINES_MAX: usize = 20;
+
+impl Cluster {
+    pub(super) async fn spawn(&self, name: &str) -> anyhow::Result<()> {
+        let inner = &self.inner;
+        let mut members = inner.members.lock().await;
+        let member = find_mut(&mut members, name)?;
+        let data_dir = member.data_dir();
+        let args = Flags {
+            name,
+            data_dir: &data_dir,
+            client_port: member.client.port(),
+            peer_port: member.peer.port(),
+            initial_cluster: &member.initial_cluster,
+            advertised_peer_port: member.advertised_peer_port(),
+            existing: member.existing,
+            token: &inner.token,
+            tls: inner.tls.as_ref(),
+            auth: inner.options.auth,
+            plan: &inner.options.plan,
+        }
+        .to_args();
+        let mut spec = SpawnSpec::new(&inner.options.launcher, &inner.options.binary, member.log());
+        spec.args = args.into_iter().map(Into::into).collect();
+        spec.cwd = Some(member.dir.clone());
+        let process = inner
+            .spawner
+            .spawn(spec)
+            .await
+            .with_context(|| format!("cannot start member {name}"))?;
+        let pid = process.pid().unsigned_abs();
+        if let Some(proxies) = &inner.proxies {
+            proxies.register(name, process.pid())?;
+        }
+        let end_is_planned = Arc::new(AtomicBool::new(false));
+        let handle = process.handle();
+        member.running = Some(Running {
+            process,
+            end_is_planned: end_is_planned.clone(),
+        });
+        member.life = Life::Up;
+        member.paused = false;
+        let log = member.log();
+        drop(members);
+
+        let event = |event, planned, last_lines| {
+            ObservationRecord::Process(ProcessEvent {
+                at: inner.recorder.clock().now(),
+                member: name.to_owned(),
+                pid,
+                event,
+                planned,
+                last_lines,
+            })
+        };
+        inner
+            .recorder
+            .observe(event(ProcessEventKind::Started, true, Vec::new()))
+            .await?;
+        inner.started.send_if_modified(|started| {
+            let new = !started.iter().any(|known| known == name);
+            if new {
+                started.push(name.to_owned());
+            }
+            new
+        });
+        let recorder = inner.recorder.clone();
+        let name = name.to_owned();
+        tokio::spawn(async move {
+            let status = handle.exit().await;
+            let planned = end_is_planned.load(Ordering::SeqCst);
+            let last_lines = if planned {
+                Vec::new()
+            } else {
+                logs::last_lines(&log, 10)
+            };
+            let event = ObservationRecord::Process(ProcessEvent {
+                at: recorder.clock().now(),
+                member: name,
+                pid,
+                event: match status {
+                    ExitStatus::Code(code) => ProcessEventKind::Exited { code },
+                    ExitStatus::Signal(signal) => ProcessEventKind::Signalled { signal },
+                },
+                planned,
+                last_lines,
+            });
+            let _ = recorder.observe(event).await;
+        });
+        Ok(())
+    }
+
+    /// SIGKILL, and waits for the end. Gives the former pid.
+    ///
+    /// # Errors
+    /// When there is no such running member.
+    pub async fn kill(&self, name: &str) -> anyhow::Result<i32> {
+        let handle = self.plan_end(name).await?;
+        handle.kill()?;
+        handle.exit().await;
+        Ok(handle.pid())
+    }
+
+    /// SIGTERM, and waits for the end; SIGKILL if that takes longer than ten seconds. Gives the
+    /// former pid.
+    ///
+    /// # Errors
+    /// When there is no such running member.
+    pub async fn terminate(&self, name: &str) -> anyhow::Result<i32> {
+        let handle = self.plan_end(name).await?;
+        handle.terminate()?;
+        if tokio::time::timeout(TERMINATE_LIMIT, handle.exit())
+            .await
+            .is_err()
+        {
+            handle.kill()?;
+            handle.exit().await;
+        }
+        Ok(handle.pid())
+    }
+
+    /// Marks a running member as about to be ended by the plan.
+    async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
+        let mut members = self.inner.members.lock().await;
+        let member = find_mut(&mut members, name)?;
+        let Some(running) = &member.running else {
+            bail!("{name} is not running")
+        };
+        running.plan_end();
+        let handle = running.process.handle();
+        member.life = Life::Down;
+        Ok(handle)
+    }
+
+    /// SIGSTOP.
+    ///
+    /// # Errors
+    /// When there is no such running member.
+    pub async fn pause(&self, name: &str) -> anyhow::Result<()> {
+        self.set_paused(name, true).await
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// When there is no such running member.
+    pub async fn resume(&self, name: &str) -> anyhow::Result<()> {
+        self.set_paused(name, false).await
+    }
+
+    async fn set_paused(&self, name: &str, paused: bool) -> anyhow::Result<()> {
+        let mut members = self.inner.members.lock().await;
+        let member = find_mut(&mut members, name)?;
+        let Some(running) = &member.running else {
+            bail!("{name} is not running")
+        };
+        if paused {
+            running.process.pause()?;
+        } else {
+            running.process.resume()?;
+        }
+        member.paused = paused;
+        Ok(())
+    }
+
+    /// Starts a stopped member again on its data.
+    ///
+    /// # Errors
+    /// When it runs, or cannot be started.
+    pub async fn restart(&self, name: &str) -> anyhow::Result<()> {
+        if self.is_running(name).await {
+            bail!("{name} is running");
+        }
+        self.spawn(name).await
+    }
+
+    /// Deletes a stopped member's data.
+    ///
+    /// # Errors
+    /// When it runs, or the directory cannot be deleted.
+    pub async fn wipe(&self, name: &str) -> anyhow::Result<()> {
+        if self.is_running(name).await {
+            bail!("{name} is running: stop it before its data is wiped");
+        }
+        let dir = find(&*self.inner.members.lock().await, name)?.data_dir();
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
+    }
+
+    /// Members that the plan left paused or down, in name order: to be healed.
+    pub async fn broken(&self) -> (Vec<String>, Vec<String>) {
+        let members = self.inner.members.lock().await;
+        let up = |m: &Member| m.life == Life::Up && m.running.is_some();
+        let paused = members.iter().filter(|(_, m)| m.paused && up(m));
+        let down = members.iter().filter(|(_, m)| m.life == Life::Down);
+        (
+            paused.map(|(n, _)| n.clone()).collect(),
+            down.map(|(n, _)| n.clone()).collect(),
+        )
+    }
+
+    /// Records the fatal lines of every member's log.
+    ///
+    /// # Errors
+    /// When the recorder is gone.
+    pub async fn record_fatal_lines(&self) -> anyhow::Result<()> {
+        let logs: Vec<_> = {
+            let members = self.inner.members.lock().await;
+            members
+                .iter()
+                .map(|(name, m)| (name.clone(), m.log()))
+                .collect()
+        };
+        for (member, log) in logs {
+            for line in logs::fatal_lines(&log, FATAL_LINES_MAX).unwrap_or_default() {
+                let at = self.inner.recorder.clock().now();
+                let line = LogLine {
+                    at,
+                    member: member.clone(),
+                    line,
+                };
+                self.inner
+                    .recorder
+                    .observe(ObservationRecord::FatalLog(line))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every process: SIGTERM to all at once, SIGKILL to those that stay.
+    ///
+    /// # Errors
+    /// When a process can be neither signalled nor found ended.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let names: Vec<_> = self.inner.members.lock().await.keys().cloned().collect();
+        let mut ends = Vec::new();
+        {
+            let members = self.inner.members.lock().await;
+            for name in &names {
+                let running = members.get(name).and_then(|m| m.running.as_ref());
+                if let Some(running) = running.filter(|r| r.ended().is_none()) {
+                    running.plan_end();
+                    // SIGKILL: the data is judged by then, and a graceful stop of three members
+                    // costs a second a run.
+                    running.process.kill()?;
+                    ends.push(running.process.handle());
+                }
+            }
+        }
+        for end in ends {
+            end.exit().await;
+        }
+        Ok(())
+    }
+
+    /// How a member that should run has ended, with its last log lines; `None` while it runs.
+    pub async fn unexpected_end(&self, name: &str) -> Option<String> {
+        let members = self.inner.members.lock().await;
+        let member = members.get(name)?;
+        let status = member.running.as_ref()?.ended()?;
+        if member.life != Life::Up {
+            return None;
+        }
+        let lines = logs::last_lines(&member.log(), 3).join("\n    ");
+        Some(format!(
+            "{name} ended by itself ({status}); its last log lines:\n    {lines}"
+        ))
+    }
+}
