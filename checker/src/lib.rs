@@ -8,3 +8,4 @@ pub mod linearizable;
 pub mod model;
 pub mod stats;
 pub mod verdict;
+pub mod zones;
