@@ -1,11 +1,11 @@
 //! What a run shows while it runs: a bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::traffic::Counters;
 
@@ -14,61 +14,85 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     start: Instant,
+    live: Arc<Live>,
+}
+
+/// The figures shown: answered operations and their rate, errors, steps of the nemesis.
+#[derive(Default)]
+struct Live {
     counters: Arc<Counters>,
-    steps: std::sync::atomic::AtomicU64,
+    steps: AtomicU64,
+    traffic_since: OnceLock<Instant>,
+    traffic_until: OnceLock<Instant>,
+}
+
+impl Live {
+    fn figures(&self) -> String {
+        let ok = self.counters.ok.load(Ordering::Relaxed);
+        let errors = self.counters.errors.load(Ordering::Relaxed);
+        let steps = self.steps.load(Ordering::Relaxed);
+        let rate = self.traffic_since.get().map_or(0.0, |since| {
+            let until = self
+                .traffic_until
+                .get()
+                .copied()
+                .unwrap_or_else(Instant::now);
+            ok as f64 / (until - *since).as_secs_f64().max(0.001)
+        });
+        format!("{ok} ops ({rate:.0}/s) · {errors} errors · {steps} fault steps")
+    }
 }
 
 impl Progress {
     /// Progress under this label; `quiet` shows nothing.
     #[must_use]
     pub fn new(label: &str, quiet: bool) -> Self {
+        let live = Arc::new(Live::default());
         let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {msg}") {
-                bar.set_style(style);
-            }
-            bar.set_prefix(label.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
+        let bar = (terminal && !quiet).then(|| bar(label, live.clone()));
         Self {
             bar,
             quiet,
             start: Instant::now(),
-            counters: Arc::default(),
-            steps: std::sync::atomic::AtomicU64::new(0),
+            live,
         }
     }
 
     /// The clients' counters.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
-        self.counters.clone()
+        self.live.counters.clone()
     }
 
     /// A phase begins.
     pub fn phase(&self, name: &str) {
+        if self.live.traffic_since.get().is_some() {
+            let _ = self.live.traffic_until.set(Instant::now());
+        }
         self.show(name);
+    }
+
+    /// Clients begin to run.
+    pub fn traffic(&self) {
+        let _ = self.live.traffic_since.set(Instant::now());
+        self.show("traffic");
     }
 
     /// The nemesis begins a step.
     pub fn step(&self, name: &str) {
-        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.live.steps.fetch_add(1, Ordering::Relaxed);
         self.show(&format!("traffic: {name}"));
     }
 
     fn show(&self, what: &str) {
-        if self.quiet {
-            return;
-        }
-        let ok = self.counters.ok.load(Ordering::Relaxed);
-        let errors = self.counters.errors.load(Ordering::Relaxed);
-        let steps = self.steps.load(Ordering::Relaxed);
-        let line = format!("{what} · {ok} ops · {errors} errors · {steps} fault steps");
         match &self.bar {
-            Some(bar) => bar.set_message(line),
-            None => eprintln!("  {:6.2} s  {line}", self.start.elapsed().as_secs_f64()),
+            Some(bar) => bar.set_message(what.to_owned()),
+            None if self.quiet => {}
+            None => eprintln!(
+                "  {:6.2} s  {what} · {}",
+                self.start.elapsed().as_secs_f64(),
+                self.live.figures()
+            ),
         }
     }
 
@@ -78,4 +102,18 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+fn bar(label: &str, live: Arc<Live>) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    let figures = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = out.write_str(&live.figures());
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {msg} · {live}")
+    {
+        bar.set_style(style.with_key("live", figures));
+    }
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }

@@ -165,7 +165,7 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     wind_down::enter(admin, Phase::Setup).await?;
     setup::set_up(admin, plan).await?;
 
-    progress.phase("traffic");
+    progress.traffic();
     wind_down::enter(admin, Phase::Traffic).await?;
     let (stop, stopped) = watch::channel(false);
     let shared = Shared {
