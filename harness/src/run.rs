@@ -116,6 +116,7 @@ pub async fn run(
     let judged_dir = dir.clone();
     let judgement =
         tokio::task::spawn_blocking(move || judging::judge_and_write(&judged_dir)).await??;
+    let time_to_verdict = start.elapsed();
     let violated = judgement.verdict == Verdict::Violated;
     if violated {
         run_dir::point(&options.out, "latest-violated", &dir)?;
@@ -130,7 +131,7 @@ pub async fn run(
         judgement,
         operations,
         faults,
-        time_to_verdict: start.elapsed(),
+        time_to_verdict,
     })
 }
 

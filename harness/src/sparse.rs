@@ -34,6 +34,7 @@ pub fn make_sparse(dir: &Path) -> anyhow::Result<()> {
 
 fn punch(path: &Path) -> anyhow::Result<()> {
     let mut file = File::options().read(true).write(true).open(path)?;
+    let zeros = vec![0; BLOCK];
     let mut block = vec![0; BLOCK];
     let mut at: i64 = 0;
     loop {
@@ -48,7 +49,7 @@ fn punch(path: &Path) -> anyhow::Result<()> {
             return Ok(());
         }
         let length = i64::try_from(filled)?;
-        if block[..filled].iter().all(|byte| *byte == 0) {
+        if block[..filled] == zeros[..filled] {
             let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
             match fallocate(&file, hole, at, length) {
                 Ok(()) => {}

@@ -462,6 +462,12 @@ impl<'a> Teller<'a, '_> {
                 );
                 self.finding(title, vec![line], &[*op])
             }
+            (Some(op), Why::OneTooMany) => {
+                let title = format!("{} cannot have made revision {revision}", self.name(*op));
+                let line = "No other write can have made it, and the versions of its key that \
+                            answers show leave no room for another put.";
+                self.finding(title, vec![line.to_owned()], &[*op])
+            }
             (Some(op), _) => {
                 let title = format!(
                     "{} made no revision of its own, though keys were attached to the lease",
@@ -625,6 +631,7 @@ fn what(request: &Request) -> String {
 fn span(key: &Bytes, end: &Bytes) -> String {
     match end.as_slice() {
         [] => key.to_string(),
+        [0] if matches!(key.as_slice(), [] | [0]) => "every key".to_owned(),
         [0] => format!("{key} and all after it"),
         _ if *end == key.prefix_end() => format!("all keys with prefix {key}"),
         _ => format!("{key} to {end}"),

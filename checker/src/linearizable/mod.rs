@@ -22,6 +22,7 @@ mod candidates;
 mod content;
 mod explain;
 mod facts;
+mod footprint;
 mod layout;
 mod leases;
 mod members;
@@ -42,11 +43,12 @@ use candidates::Domains;
 use content::Checks;
 use explain::Teller;
 use facts::Facts;
+use footprint::Footprints;
 use layout::{Stuck, lay_out};
 use leases::Leases;
 use operation::Operations;
 use revisions::{Revisions, slot};
-use search::{Found, Placement, Search, Step};
+use search::{Found, Known, Placement, Search, Step};
 
 /// How the verdict is reached, as in reports.
 pub const ENGINE: &str = "revision-order 1";
@@ -243,7 +245,16 @@ fn judge(
         }
     }
     let checks = Checks::of(&operations);
-    let search = Search::new(&operations, &revisions, &facts, &domains, &leases, &checks);
+    let footprints = Footprints::of(&operations);
+    let search = Search::new(Known {
+        operations: &operations,
+        revisions: &revisions,
+        facts: &facts,
+        domains: &domains,
+        footprints: &footprints,
+        leases: &leases,
+        checks: &checks,
+    });
     match search.run(options, progress) {
         Found::Undecided { reached, why } => Outcome::Inconclusive { reached, why },
         Found::Contradiction { mismatch, choices } => Outcome::Violated {

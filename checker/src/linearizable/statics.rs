@@ -126,41 +126,34 @@ fn duplicates(teller: &Teller, groups: &mut Groups) {
     }
 }
 
-/// Operations in the order of revisions; each against the latest invocation of all strictly before
-/// it. A write stands before the reads of its revision.
+/// Operations in the order of their invocation; each against the furthest that had been seen by
+/// then. So the first of a group is the first in time: the shortest way into the trouble. A write
+/// stands before the reads of its revision.
 fn inversions(teller: &Teller, groups: &mut Groups) {
     let all = &teller.operations.all;
-    let mut keyed: Vec<((i64, u8), Op)> = Vec::new();
-    for (op, operation) in all.iter().enumerate() {
-        if let Some(revision) = operation.order_revision() {
-            keyed.push((
-                (
-                    revision,
-                    u8::from(!matches!(operation.role, Role::Write(_))),
-                ),
-                op,
-            ));
-        }
-    }
-    keyed.sort_unstable();
-    let mut latest: Option<Op> = None;
-    let mut start = 0;
-    while start < keyed.len() {
-        let same = keyed[start..]
-            .iter()
-            .take_while(|(key, _)| *key == keyed[start].0)
-            .count();
-        let class = &keyed[start..start + same];
-        for (_, later) in class {
-            if let Some(earlier) = latest.filter(|op| all[*op].call > all[*later].ret) {
-                groups.add(teller, Kind::Inversion, &[earlier, *later], || {
-                    teller.inversion(earlier, *later)
-                });
+    let place = |op: Op| {
+        let operation = &all[op];
+        let revision = operation.order_revision()?;
+        let read = !matches!(operation.role, Role::Write(_));
+        Some((revision, read))
+    };
+    let mut by_call: Vec<Op> = (0..all.len()).filter(|op| place(*op).is_some()).collect();
+    let mut by_return = by_call.clone();
+    by_call.sort_by_key(|op| (all[*op].call, *op));
+    by_return.sort_by_key(|op| (all[*op].ret, *op));
+    let mut returned = by_return.into_iter().peekable();
+    let mut furthest: Option<Op> = None;
+    for op in by_call {
+        while let Some(before) = returned.next_if(|before| all[*before].ret < all[op].call) {
+            if furthest.is_none_or(|known| place(known) < place(before)) {
+                furthest = Some(before);
             }
         }
-        let newest = class.iter().map(|(_, op)| *op).chain(latest);
-        latest = newest.max_by_key(|op| (all[*op].call, *op));
-        start += same;
+        if let Some(seen) = furthest.filter(|seen| place(op) < place(*seen)) {
+            groups.add(teller, Kind::Inversion, &[op, seen], || {
+                teller.inversion(op, seen)
+            });
+        }
     }
 }
 
