@@ -259,6 +259,18 @@ fn equal_times_do_not_order() {
 }
 
 #[test]
+fn two_values_that_alternate_overlap_by_the_least_time() {
+    let alternate = |read_again| {
+        let (a, b) = (write(1, 1, 2), write(2, 1, 20));
+        [a, b, read(2, 4, 5), read(1, read_again, 7), read(2, 8, 9)]
+    };
+    let (held, broken) = (alternate(5), alternate(6));
+    assert_eq!(check(&held).outcome, Outcome::Holds);
+    let proof = proof(&broken);
+    assert_eq!(proof, (Contradiction::CameBack, vec![0, 1, 2, 3]));
+}
+
+#[test]
 fn an_unanswered_write_takes_effect_late_or_never_but_once() {
     let never = [write(1, 1, 2), write(2, 1, 0), read(1, 90, 91)];
     let checked = check(&never);
