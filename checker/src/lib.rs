@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 pub mod checks;
+pub mod generic;
 pub mod history;
 pub mod judge;
 pub mod linearizable;
 pub mod model;
+pub mod models;
 pub mod stats;
 pub mod verdict;
 pub mod zones;

@@ -1,0 +1,202 @@
+//! Engine A: is a history of any object linearizable?
+//!
+//! Anything with a sequential specification, a [`Model`], can be checked: [`check`] looks for an
+//! order of the operations that the model accepts and that respects real time (Herlihy & Wing
+//! 1990). The question is NP-complete even for one register when values repeat (Gibbons & Korach
+//! 1997), so every search is bounded, and the answer to one that was cut short is
+//! [`Verdict::Inconclusive`], never a guess.
+//!
+//! The search is just-in-time linearization (Lowe, *Testing for linearizability*, 2017), a
+//! descendant of Wing & Gong's (*Testing and verifying concurrent objects*, 1993): events are
+//! walked in time, and only when an operation returns are the orders of pending operations that
+//! end in it explored. What is kept are configurations: a state, which of the pending operations
+//! have taken effect, and which operations with unknown result were used. On top of it:
+//!
+//! * *Eager reads.* An operation that leaves the state as it is takes effect as soon as it is
+//!   legal, and is never branched on: moving it there changes nothing for anybody else.
+//! * *Dead configurations.* One in which some pending operation can never become legal again, as
+//!   the model says in [`Model::dead`], is dropped.
+//! * *Dominance.* Of two configurations with the same state and the same pending mutators, the one
+//!   with fewer reads taken or more unknown operations used is dropped: those are optional.
+//! * *Hindsight.* A model may [study](Model::study) the history and refuse what a later answer
+//!   excludes, such as appends in another order than a later read shows.
+//! * *Unknown results.* Equal ones are interchangeable and used in the order of their calls; those
+//!   that [`Model::unobserved`] names are left out.
+//! * *Interned states*, forgotten again when no configuration holds them. Nothing but
+//!   the order grows with the length of the history.
+//! * *Partitions* (Horn & Kroening, *Faster linearizability checking via P-compositionality*, 2015).
+//!
+//! When more configurations survive an event than [`Options::frontier_max`], the search goes on
+//! depth first from there, over the same configurations: that finds an order early in histories
+//! that have many.
+//!
+//! ```
+//! use checker::generic::{Operation, Options, Verdict, check};
+//! use checker::models::{Register, RegisterOp::*};
+//!
+//! let stale = [
+//!     Operation { op: Write(Some(1)), call: 0, ret: Some(1) },
+//!     Operation { op: Write(Some(2)), call: 2, ret: Some(3) },
+//!     Operation { op: Read(Some(1)), call: 4, ret: Some(5) },
+//! ];
+//! let Verdict::Violated { witness } = check(&Register, &stale, &Options::default()) else {
+//!     panic!("a stale read")
+//! };
+//! assert_eq!(witness.operation, 2);
+//! assert_eq!(witness.survivors[0].state, Some(2));
+//! ```
+
+mod budget;
+mod configuration;
+mod depth;
+mod frontier;
+mod machine;
+mod parts;
+mod plan;
+mod replay;
+mod tables;
+mod witness;
+
+pub use parts::check;
+pub use replay::replay;
+pub use witness::{CoreOperation, Refused, Survivor, Witness};
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::atomic::AtomicBool;
+
+/// A sequential specification: what operations do when they are applied one after the other.
+///
+/// An operation carries its result. One whose result is unknown carries that too, and must be
+/// legal wherever some result is.
+pub trait Model: Clone + Sync {
+    /// The object's state.
+    type State: Clone + Eq + Hash + Debug + Send;
+    /// An operation with its result. Equal ones are interchangeable.
+    type Op: Clone + Eq + Hash + Debug + Send + Sync;
+
+    /// The state before the first operation.
+    fn initial(&self) -> Self::State;
+
+    /// The state after an operation, or nothing if it cannot have its result here.
+    fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
+
+    /// Whether the operation can have its result here.
+    fn accepts(&self, state: &Self::State, op: &Self::Op) -> bool {
+        self.step(state, op).is_some()
+    }
+
+    /// Whether the operation, with this result, leaves every state as it is.
+    fn is_read_only(&self, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// The operation with its result forgotten, for one that changes the state: it must accept
+    /// every state that the operation accepts, and lead to the same one.
+    fn forget(&self, op: &Self::Op) -> Self::Op {
+        op.clone()
+    }
+
+    /// Whether the operation can have its result neither here nor in any state that follows.
+    fn dead(&self, _state: &Self::State, _op: &Self::Op) -> bool {
+        false
+    }
+
+    /// Operations with unknown result whose effect nobody can have seen: whatever order of the
+    /// others is legal with them is legal without.
+    fn unobserved(&self, _operations: &[&Operation<Self::Op>]) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// The same object with knowledge of one part of a history: it may refuse whatever would leave
+    /// some operation with known result without a place for good.
+    #[must_use]
+    fn study(&self, _operations: &[&Operation<Self::Op>]) -> Self {
+        self.clone()
+    }
+
+    /// Splits a history into parts that are linearizable exactly if the whole is, such as one for
+    /// each key. Every operation is in one part; parts keep the order.
+    fn partition(&self, operations: &[Operation<Self::Op>]) -> Vec<Vec<usize>> {
+        vec![(0..operations.len()).collect()]
+    }
+
+    /// Bytes that a state takes, for the budget.
+    fn bytes(&self, _state: &Self::State) -> usize {
+        size_of::<Self::State>()
+    }
+
+    /// Why a state refuses an operation, in words.
+    fn refusal(&self, state: &Self::State, op: &Self::Op) -> String {
+        format!("{op:?} is not possible in {state:?}")
+    }
+}
+
+/// An operation of a history. Times are of any one clock, or ranks; intervals are closed, so that
+/// operations which touch are concurrent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Operation<Op> {
+    /// What was asked and answered.
+    pub op: Op,
+    /// When it was invoked.
+    pub call: u64,
+    /// When it returned. Without return it may take effect at any time after its call, or never.
+    pub ret: Option<u64>,
+}
+
+/// Bounds of a check. With one thread, the verdict depends on nothing else but the history and
+/// the stop flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Configurations created, over all parts and both kinds of search.
+    pub configurations_max: u64,
+    /// Bytes that the search may hold besides the history.
+    pub bytes_max: usize,
+    /// Configurations after one event, beyond which the search goes on depth first.
+    pub frontier_max: usize,
+    /// Parts checked at a time.
+    pub threads: usize,
+    /// Whether to ask [`Model::partition`].
+    pub partition: bool,
+    /// Configurations that may be spent on making a witness's core smaller.
+    pub core_max: u64,
+    /// Set by the caller to end the search early; the verdict is then inconclusive.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            configurations_max: 100_000_000,
+            bytes_max: 1 << 30,
+            frontier_max: 1 << 16,
+            threads: 1,
+            partition: true,
+            core_max: 5_000_000,
+            stop: None,
+        }
+    }
+}
+
+/// What a check comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict<State, Op> {
+    /// The history is linearizable.
+    Holds {
+        /// An order that proves it, by index into the history: [`replay`] has confirmed it.
+        /// Operations with unknown result that need not have taken effect are left out.
+        order: Vec<usize>,
+    },
+    /// It is not.
+    Violated {
+        /// The proof.
+        witness: Witness<State, Op>,
+    },
+    /// The budget ran out, the search was stopped, or the history makes no sense.
+    Inconclusive {
+        /// Operations that the search had placed, at most.
+        reached: usize,
+        /// Why, in words.
+        why: String,
+    },
+}
