@@ -4,6 +4,7 @@
 pub mod checks;
 pub mod generic;
 pub mod history;
+pub mod import;
 pub mod judge;
 pub mod linearizable;
 pub mod model;

@@ -1,0 +1,273 @@
+//! A reader of [EDN](https://github.com/edn-format/edn), one form at a time.
+
+use std::io::BufRead;
+
+use super::{FORM_MAX, ImportError, Place};
+
+/// A value. Numbers that are no 64-bit integers, characters and symbols are kept as text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// `nil`.
+    Nil,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A string.
+    String(String),
+    /// A keyword, without its colon.
+    Keyword(String),
+    /// Any other atom.
+    Symbol(String),
+    /// A vector or list.
+    Vector(Vec<Form>),
+    /// A set.
+    Set(Vec<Form>),
+    /// A map.
+    Map(Vec<(Form, Form)>),
+}
+
+impl Form {
+    /// What a map holds under a keyword.
+    #[must_use]
+    pub fn get(&self, keyword: &str) -> Option<&Form> {
+        let Self::Map(entries) = self else {
+            return None;
+        };
+        let is_it = |(key, _): &&(Self, Self)| matches!(key, Self::Keyword(k) if k == keyword);
+        entries.iter().find(is_it).map(|(_, value)| value)
+    }
+}
+
+/// Forms within each other, at most.
+const DEPTH_MAX: usize = 64;
+
+pub(super) struct Reader<R> {
+    input: R,
+    place: Place,
+    /// Bytes left to the present form.
+    left: usize,
+    /// Whether the file is one vector of forms.
+    in_vector: bool,
+    started: bool,
+}
+
+impl<R: BufRead> Reader<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            place: Place { line: 1, column: 1 },
+            left: FORM_MAX,
+            in_vector: false,
+            started: false,
+        }
+    }
+
+    /// The next form, with its place. A file that is one vector or list is read as its elements.
+    pub(super) fn next_form(&mut self) -> Result<Option<(Place, Form)>, ImportError> {
+        self.left = FORM_MAX;
+        let mut first = self.skip_blank()?;
+        if !self.started && matches!(first, Some(b'[' | b'(')) {
+            self.take()?;
+            self.in_vector = true;
+            first = self.skip_blank()?;
+        }
+        self.started = true;
+        match first {
+            None if self.in_vector => Err(self.place.error("the file ends within a vector")),
+            None => Ok(None),
+            Some(b']' | b')') if self.in_vector => {
+                self.take()?;
+                self.in_vector = false;
+                self.next_form()
+            }
+            Some(_) => {
+                let place = self.place;
+                Ok(Some((place, self.form(0)?)))
+            }
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, ImportError> {
+        let place = self.place;
+        loop {
+            match self.input.fill_buf() {
+                Ok(bytes) => return Ok(bytes.first().copied()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(place.error(format!("cannot be read: {error}"))),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<u8>, ImportError> {
+        let Some(byte) = self.peek()? else {
+            return Ok(None);
+        };
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            self.place
+                .error(format!("a form of more than {FORM_MAX} bytes"))
+        })?;
+        self.input.consume(1);
+        if byte == b'\n' {
+            self.place.line += 1;
+            self.place.column = 1;
+        } else {
+            self.place.column += 1;
+        }
+        Ok(Some(byte))
+    }
+
+    /// The first byte after blanks, commas and comments.
+    fn skip_blank(&mut self) -> Result<Option<u8>, ImportError> {
+        let mut in_comment = false;
+        loop {
+            match self.peek()? {
+                Some(byte) if in_comment => in_comment = byte != b'\n',
+                Some(b';') => in_comment = true,
+                Some(b' ' | b'\t' | b'\r' | b'\n' | b',') => {}
+                other => return Ok(other),
+            }
+            self.left = FORM_MAX.min(self.left + 1);
+            self.take()?;
+        }
+    }
+
+    fn form(&mut self, depth: usize) -> Result<Form, ImportError> {
+        if depth == DEPTH_MAX {
+            return Err(self
+                .place
+                .error(format!("more than {DEPTH_MAX} forms within each other")));
+        }
+        let place = self.place;
+        match self.skip_blank()? {
+            None => Err(place.error("the file ends where a form is due")),
+            Some(b'"') => self.string(),
+            Some(b'[') => Ok(Form::Vector(self.until(b']', depth)?)),
+            Some(b'(') => Ok(Form::Vector(self.until(b')', depth)?)),
+            Some(b'{') => {
+                let mut all = self.until(b'}', depth)?.into_iter();
+                let mut entries = Vec::new();
+                while let Some(key) = all.next() {
+                    let value = all
+                        .next()
+                        .ok_or_else(|| place.error("a key without value"))?;
+                    entries.push((key, value));
+                }
+                Ok(Form::Map(entries))
+            }
+            Some(b'#') => {
+                self.take()?;
+                match self.peek()? {
+                    Some(b'{') => Ok(Form::Set(self.until(b'}', depth)?)),
+                    Some(b'_') => {
+                        self.take()?;
+                        self.form(depth + 1)?;
+                        self.form(depth + 1)
+                    }
+                    _ => {
+                        self.atom()?;
+                        self.form(depth + 1)
+                    }
+                }
+            }
+            Some(b'\\') => {
+                self.take()?;
+                Ok(Form::Symbol(self.atom()?))
+            }
+            Some(byte @ (b']' | b')' | b'}')) => Err(self
+                .place
+                .error(format!("{:?} closes nothing", char::from(byte)))),
+            Some(_) => Ok(classify(self.atom()?)),
+        }
+    }
+
+    fn until(&mut self, end: u8, depth: usize) -> Result<Vec<Form>, ImportError> {
+        let place = self.place;
+        self.take()?;
+        let mut all = Vec::new();
+        loop {
+            match self.skip_blank()? {
+                Some(byte) if byte == end => {
+                    self.take()?;
+                    return Ok(all);
+                }
+                None => {
+                    return Err(place.error("the file ends before what opens here is closed"));
+                }
+                Some(_) => all.push(self.form(depth + 1)?),
+            }
+        }
+    }
+
+    fn atom(&mut self) -> Result<String, ImportError> {
+        let place = self.place;
+        let mut bytes = Vec::new();
+        while let Some(byte) = self.peek()? {
+            if byte.is_ascii_whitespace() || b",;\"[](){}".contains(&byte) {
+                break;
+            }
+            bytes.push(byte);
+            self.take()?;
+        }
+        if bytes.is_empty() {
+            self.take()?;
+            return Err(place.error("a form is due here"));
+        }
+        String::from_utf8(bytes).map_err(|_| place.error("not UTF-8"))
+    }
+
+    fn string(&mut self) -> Result<Form, ImportError> {
+        let place = self.place;
+        self.take()?;
+        let mut bytes = Vec::new();
+        loop {
+            match self.take()? {
+                None => return Err(place.error("the file ends within a string")),
+                Some(b'"') => break,
+                Some(b'\\') => bytes.extend(self.escaped()?.to_string().bytes()),
+                Some(byte) => bytes.push(byte),
+            }
+        }
+        let text =
+            String::from_utf8(bytes).map_err(|_| place.error("a string that is not UTF-8"))?;
+        Ok(Form::String(text))
+    }
+
+    fn escaped(&mut self) -> Result<char, ImportError> {
+        let place = self.place;
+        Ok(match self.take()? {
+            Some(b'n') => '\n',
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(byte @ (b'"' | b'\\')) => char::from(byte),
+            Some(b'u') => {
+                let mut code = 0;
+                for _ in 0..4 {
+                    let digit = self.take()?.and_then(|b| char::from(b).to_digit(16));
+                    code = code * 16 + digit.ok_or_else(|| place.error("four digits are due"))?;
+                }
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => return Err(place.error("an unknown escape")),
+        })
+    }
+}
+
+fn classify(atom: String) -> Form {
+    match atom.as_str() {
+        "nil" => Form::Nil,
+        "true" => Form::Bool(true),
+        "false" => Form::Bool(false),
+        text => {
+            if let Some(keyword) = text.strip_prefix(':') {
+                Form::Keyword(keyword.to_owned())
+            } else if let Ok(number) = text.strip_suffix('N').unwrap_or(text).parse() {
+                Form::Int(number)
+            } else {
+                Form::Symbol(atom)
+            }
+        }
+    }
+}
