@@ -11,7 +11,8 @@ use crate::history::{
 };
 use crate::linearizable;
 use crate::stats;
-use crate::verdict::{CheckReport, Exit, Finding, Guarantee, Judgement, Verdict};
+use crate::verdict::{CheckReport, Exit, FINDINGS_MAX, Finding, Guarantee, Judgement, Verdict};
+use crate::zones::{self, CrossCheck};
 
 /// A recorded run: the records of its three streams, and which of them ended with their footer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,13 +160,14 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
         history_complete: run.complete.history,
         observations_complete: run.complete.observations,
     };
-    let mut checks = vec![linearizable(&view, &options.linearizable)];
+    let (report, disagreement) = linearizable(&view, &options.linearizable);
+    let harness_fault = options.harness_fault.clone().or(disagreement);
+    let mut checks = vec![report];
     checks.extend(checks::all(&view));
     if !run.complete.all() {
         withhold(&mut checks, run.complete);
     }
-    let (verdict, guarantee, exit) =
-        combine(&checks, run.complete.all(), options.harness_fault.is_some());
+    let (verdict, guarantee, exit) = combine(&checks, run.complete.all(), harness_fault.is_some());
     let linearizable::Options {
         steps_max,
         bytes_max,
@@ -180,8 +182,8 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
             foreign_compactions.to_string(),
         ),
     ];
-    if let Some(fault) = &options.harness_fault {
-        named.push(("harness_fault".to_owned(), fault.clone()));
+    if let Some(fault) = harness_fault {
+        named.push(("harness_fault".to_owned(), fault));
     }
     Judgement {
         major: SCHEMA_MAJOR,
@@ -197,13 +199,42 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
     }
 }
 
-/// Calls the linearizability engine, in a prefix with what both streams are known to cover.
-fn linearizable(run: &Run<'_>, options: &linearizable::Options<'_>) -> CheckReport {
+/// Calls the linearizability engine, in a prefix with what both streams are known to cover, and has
+/// it cross-checked. The second part says how the two engines disagree, if they do.
+fn linearizable(
+    run: &Run<'_>,
+    options: &linearizable::Options<'_>,
+) -> (CheckReport, Option<String>) {
+    let both = |history: &[Record], observations: &[ObservationRecord]| {
+        let report = linearizable::report(history, observations, options);
+        reconcile(report, &zones::cross_check(history, observations))
+    };
     if run.history_complete && run.observations_complete {
-        return linearizable::report(run.history, run.observations, options);
+        return both(run.history, run.observations);
     }
     let (history, observations) = checks::prefix::common(run);
-    linearizable::report(&history, &observations, options)
+    both(&history, &observations)
+}
+
+/// Takes the second opinion of the engine that is blind to revisions. What it rejects cannot hold:
+/// then one of the two engines is wrong, which is a fault of the harness and no verdict. The reverse
+/// is normal, since revisions show more than values.
+fn reconcile(mut report: CheckReport, cross: &CrossCheck) -> (CheckReport, Option<String>) {
+    report.figures.extend(cross.named_figures());
+    if report.verdict != Verdict::Holds || cross.violations.is_empty() {
+        return (report, None);
+    }
+    let fault = format!(
+        "{} rejects what {} accepts: {}",
+        zones::ENGINE,
+        report.engine,
+        cross.violations[0].title
+    );
+    report.verdict = Verdict::Inconclusive;
+    report.summary.clone_from(&fault);
+    report.findings.clone_from(&cross.violations);
+    report.findings.truncate(FINDINGS_MAX);
+    (report, Some(fault))
 }
 
 /// Turns what holds in a prefix into what is not known of the whole.
@@ -270,4 +301,46 @@ pub fn combine(
         verdict => verdict,
     };
     (verdict, broken.or(undecided), exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verdict: Verdict) -> CheckReport {
+        CheckReport {
+            guarantee: Guarantee::Linearizable,
+            verdict,
+            engine: linearizable::ENGINE.to_owned(),
+            summary: "as the engine said".to_owned(),
+            findings: Vec::new(),
+            findings_omitted: 0,
+            figures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn engines_that_disagree_are_a_harness_fault_and_no_verdict() {
+        let mut cross = zones::cross_check(&[], &[]);
+        let (agreed, fault) = reconcile(report(Verdict::Holds), &cross);
+        assert_eq!((agreed.verdict, fault), (Verdict::Holds, None));
+
+        cross.violations.push(Finding {
+            title: "k is stale".to_owned(),
+            explanation: Vec::new(),
+            operations: Vec::new(),
+            observations: Vec::new(),
+            members: Vec::new(),
+            revisions: Vec::new(),
+            keys: Vec::new(),
+            at: None,
+        });
+        let (torn, fault) = reconcile(report(Verdict::Holds), &cross);
+        assert_eq!(torn.verdict, Verdict::Inconclusive);
+        assert!(fault.is_some_and(|fault| fault.contains("k is stale")));
+        assert_eq!(combine(&[torn], true, true).2, Exit::HarnessFault);
+
+        let (violated, fault) = reconcile(report(Verdict::Violated), &cross);
+        assert_eq!((violated.verdict, fault), (Verdict::Violated, None));
+    }
 }

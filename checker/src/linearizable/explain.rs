@@ -462,12 +462,6 @@ impl<'a> Teller<'a, '_> {
                 );
                 self.finding(title, vec![line], &[*op])
             }
-            (Some(op), Why::OneTooMany) => {
-                let title = format!("{} cannot have made revision {revision}", self.name(*op));
-                let line = "No other write can have made it, and the versions of its key that \
-                            answers show leave no room for another put.";
-                self.finding(title, vec![line.to_owned()], &[*op])
-            }
             (Some(op), _) => {
                 let title = format!(
                     "{} made no revision of its own, though keys were attached to the lease",

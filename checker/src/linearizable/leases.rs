@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::operation::{NEVER, Operation, Operations, Role};
+use super::operation::{Operation, Operations, Role};
 use super::revisions::Op;
 use crate::history::{Request, Response};
 
@@ -16,8 +16,6 @@ pub(super) struct Leases {
     pub maybe_grants: HashMap<i64, Vec<Op>>,
     /// Revocations whose result is unknown, likewise.
     pub maybe_revokes: HashMap<i64, Vec<Op>>,
-    /// The earliest time at which any lease can have expired.
-    first_expiry: u64,
 }
 
 impl Leases {
@@ -26,15 +24,8 @@ impl Leases {
             renewals: HashMap::new(),
             maybe_grants: HashMap::new(),
             maybe_revokes: HashMap::new(),
-            first_expiry: NEVER,
         };
         for (index, op) in operations.all.iter().enumerate() {
-            if matches!(op.request, Request::LeaseGrant { .. })
-                && matches!(op.role, Role::Read(_) | Role::Maybe)
-            {
-                let expiry = op.call.saturating_add(time_to_live(op));
-                this.first_expiry = this.first_expiry.min(expiry);
-            }
             match (op.role, op.request) {
                 (Role::Renewal(lease), _) => {
                     this.renewals
@@ -67,11 +58,6 @@ impl Leases {
             ops.sort_by_key(|op| operations.all[*op].call);
         }
         this
-    }
-
-    /// Whether any lease can have expired by a time.
-    pub(super) fn can_expire_by(&self, time: u64) -> bool {
-        self.first_expiry <= time
     }
 
     /// The earliest time, not before `after`, at which a lease can have expired: the granted time

@@ -22,7 +22,6 @@ mod candidates;
 mod content;
 mod explain;
 mod facts;
-mod footprint;
 mod layout;
 mod leases;
 mod members;
@@ -43,12 +42,11 @@ use candidates::Domains;
 use content::Checks;
 use explain::Teller;
 use facts::Facts;
-use footprint::Footprints;
 use layout::{Stuck, lay_out};
 use leases::Leases;
 use operation::Operations;
 use revisions::{Revisions, slot};
-use search::{Found, Known, Placement, Search, Step};
+use search::{Found, Placement, Search, Step};
 
 /// How the verdict is reached, as in reports.
 pub const ENGINE: &str = "revision-order 1";
@@ -245,16 +243,7 @@ fn judge(
         }
     }
     let checks = Checks::of(&operations);
-    let footprints = Footprints::of(&operations);
-    let search = Search::new(Known {
-        operations: &operations,
-        revisions: &revisions,
-        facts: &facts,
-        domains: &domains,
-        footprints: &footprints,
-        leases: &leases,
-        checks: &checks,
-    });
+    let search = Search::new(&operations, &revisions, &facts, &domains, &leases, &checks);
     match search.run(options, progress) {
         Found::Undecided { reached, why } => Outcome::Inconclusive { reached, why },
         Found::Contradiction { mismatch, choices } => Outcome::Violated {

@@ -56,23 +56,6 @@ impl Builder {
         id
     }
 
-    /// A watch event, as a hint.
-    pub(crate) fn event(&mut self, kind: EventKind, kv: KeyValue) {
-        let response = WatchResponse {
-            events: vec![Event {
-                kind,
-                kv,
-                prev_kv: None,
-            }],
-            ..Default::default()
-        };
-        self.records.push(Record::Watch(WatchDelivery {
-            id: 0,
-            at: 0,
-            response,
-        }));
-    }
-
     /// Checks; an order found must be confirmed by the separate replay.
     pub(crate) fn check(&self) -> Outcome {
         let outcome = check(&self.records, &[], &Options::default());
