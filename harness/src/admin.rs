@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use checker::history::{
-    AuthRequest, Bytes, ClusterRequest, MaintenanceRequest, Outcome, Purpose, RangeRequest,
-    Request, Response, StatusResponse,
+    AuthRequest, Bytes, ClusterRequest, ErrorOrigin, MaintenanceRequest, Outcome, Purpose,
+    RangeRequest, Request, Response, StatusResponse,
 };
 use tokio::sync::Mutex;
 
@@ -199,7 +199,8 @@ impl Admin {
         Ok(outcome)
     }
 
-    /// Asks until the answer is no error, through one voter after the other, at most `limit`.
+    /// Asks until the answer is no error, through one serving voter after the other, at most
+    /// `limit`.
     ///
     /// # Errors
     /// When no voter answers in time: the last error is in the message.
@@ -209,13 +210,45 @@ impl Admin {
         request: Request,
         limit: Duration,
     ) -> anyhow::Result<Response> {
+        let answer = self
+            .insist_or_find_done(purpose, request, limit, None, |_, _| false)
+            .await?;
+        answer.ok_or_else(|| anyhow!("nothing counts as done already"))
+    }
+
+    /// As [`Admin::insist`], but for requests that cannot be made twice: an error that `done`
+    /// knows, after an attempt whose result is unknown, means that this attempt took effect; the
+    /// answer is then `None`. The member `avoid` is not asked.
+    ///
+    /// # Errors
+    /// As [`Admin::insist`].
+    pub async fn insist_or_find_done(
+        &self,
+        purpose: Purpose,
+        request: Request,
+        limit: Duration,
+        avoid: Option<&str>,
+        done: fn(i32, &str) -> bool,
+    ) -> anyhow::Result<Option<Response>> {
         let start = Instant::now();
         let mut last = String::from("no member is up");
+        let mut unknown = false;
         for round in 0.. {
             for member in self.cluster.serving().await {
+                if avoid == Some(member.as_str()) {
+                    continue;
+                }
                 match self.ask(purpose, round, &member, request.clone()).await? {
-                    Outcome::Ok { response } => return Ok(response),
-                    Outcome::Error { code, message, .. } => {
+                    Outcome::Ok { response } => return Ok(Some(response)),
+                    Outcome::Error { code, message, .. } if unknown && done(code, &message) => {
+                        return Ok(None);
+                    }
+                    Outcome::Error {
+                        code,
+                        message,
+                        origin,
+                    } => {
+                        unknown |= origin != ErrorOrigin::NotSent;
                         last = format!("{member}: code {code}: {message}");
                     }
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use api::errors::{is_member_not_found, is_member_not_learner};
 use checker::history::{
     AuthRequest, Bytes, ClusterRequest, FaultPhase, MaintenanceRequest, Outcome, Purpose,
     PutRequest, Request, Response,
@@ -266,7 +267,13 @@ impl Nemesis {
                 cluster.expect_end(target).await?;
                 let request = Request::Cluster(ClusterRequest::Remove { id });
                 self.admin
-                    .insist(Purpose::Nemesis, request, STEP_LIMIT)
+                    .insist_or_find_done(
+                        Purpose::Nemesis,
+                        request,
+                        STEP_LIMIT,
+                        Some(target),
+                        is_member_not_found,
+                    )
                     .await?;
                 cluster.removed(target).await?;
                 Ok(String::new())
@@ -296,11 +303,29 @@ impl Nemesis {
         };
         let answer = self
             .admin
-            .insist(Purpose::Nemesis, Request::Cluster(call), STEP_LIMIT)
+            .insist_or_find_done(
+                Purpose::Nemesis,
+                Request::Cluster(call),
+                STEP_LIMIT,
+                None,
+                |_, message| message.contains("Peer URLs already exists"),
+            )
             .await;
-        let Ok(Response::Cluster { members, .. }) = answer else {
-            cluster.forget(name).await;
-            bail!("the cluster did not add {name}: {answer:?}");
+        let answer = match answer {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                let list = Request::Cluster(ClusterRequest::List { linearizable: true });
+                self.admin
+                    .insist(Purpose::Nemesis, list, STEP_LIMIT)
+                    .await?
+            }
+            Err(error) => {
+                cluster.forget(name).await;
+                return Err(error.context(format!("the cluster did not add {name}")));
+            }
+        };
+        let Response::Cluster { members, .. } = answer else {
+            bail!("the answer to a membership call was {answer:?}");
         };
         cluster.join(name, &url, &members).await?;
         self.admin.wait_ready(name, RESTART_LIMIT).await?;
@@ -317,7 +342,13 @@ impl Nemesis {
         }
         let request = Request::Cluster(ClusterRequest::Promote { id });
         self.admin
-            .insist(Purpose::Nemesis, request, STEP_LIMIT)
+            .insist_or_find_done(
+                Purpose::Nemesis,
+                request,
+                STEP_LIMIT,
+                Some(name),
+                is_member_not_learner,
+            )
             .await?;
         self.admin.cluster().promoted(name).await?;
         Ok(String::new())
