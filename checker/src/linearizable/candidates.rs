@@ -1,13 +1,13 @@
 //! What may fill a gap: unknown writes, by real time and by what answers show.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use super::facts::{Facts, event_is_put};
 use super::operation::{Operations, Role};
 use super::revisions::Op;
 use super::search::Step;
-use crate::history::{Bytes, EventKind, Request};
+use crate::history::{Bytes, EventKind, PutRequest, Request, TxnOp};
 
 /// One candidate for a gap; the lower rank is tried first.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,18 @@ impl Candidate {
     }
 }
 
+/// What may fill a gap.
+#[derive(Debug, Default)]
+pub(super) struct Domain {
+    /// Unknown writes, by rank.
+    pub candidates: Vec<Candidate>,
+    /// Leases whose end may fill it too, and the keys that may be attached to them, as a mask:
+    /// which do depends on the state.
+    pub leases: u128,
+    /// What any of these writes, as a mask.
+    pub any_writes: u128,
+}
+
 /// Unknown writes, and those of them that an answer ties to one revision.
 pub(super) struct Domains {
     /// In the order of calls.
@@ -84,16 +96,15 @@ impl Domains {
             .partition_point(|op| operations.all[*op].call <= time)
     }
 
-    /// Adds the unknown writes that may have made a revision.
-    pub(super) fn collect(
+    /// The unknown writes that may have made a revision, by time and by what answers show.
+    pub(super) fn at(
         &self,
         operations: &Operations,
         facts: &Facts,
         revision: i64,
         deadline: u64,
-        used: &HashSet<Op>,
-        found: &mut Vec<Candidate>,
-    ) {
+    ) -> Domain {
+        let mut domain = Domain::default();
         let shown = facts
             .gap_values
             .get(&revision)
@@ -104,7 +115,9 @@ impl Domains {
             .map_or(&[][..], Vec::as_slice);
         for index in &self.maybe[..self.called_by(operations, deadline)] {
             let op = &operations.all[*index];
-            if used.contains(index) || self.tied.get(index).is_some_and(|gap| *gap != revision) {
+            if self.tied.get(index).is_some_and(|gap| *gap != revision)
+                || cannot_write(op.request, facts, revision, !shown.is_empty())
+            {
                 continue;
             }
             let mut writes = vec![false; shown.len()];
@@ -125,9 +138,7 @@ impl Domains {
                     span_end = span_end.min(span.before);
                 }
             });
-            if writes.contains(&false)
-                || cannot_write(op.request, facts, revision, !shown.is_empty())
-            {
+            if writes.contains(&false) {
                 continue;
             }
             if let Request::Delete(delete) = op.request {
@@ -137,11 +148,13 @@ impl Domains {
                 });
             }
             let rank = (u8::from(!speaks), span_end, op.call);
-            found.push(Candidate {
+            domain.candidates.push(Candidate {
                 step: Step::Op(*index),
                 rank,
             });
         }
+        domain.candidates.sort_by_key(|candidate| candidate.rank);
+        domain
     }
 
     /// A number for an operation; the set of used ones has the exclusive or of theirs.
@@ -156,20 +169,31 @@ impl Domains {
 /// Whether what answers show of single keys rules a write out at a revision.
 fn cannot_write(request: &Request, facts: &Facts, revision: i64, is_shown: bool) -> bool {
     match request {
-        Request::Put(put) => {
-            facts.unchanged(&put.key, revision).is_some()
-                || facts
-                    .span(&put.key, revision)
-                    .is_some_and(|span| span.missing <= 0)
-        }
+        Request::Put(put) => cannot_put(put, facts, revision),
         // A revision that shows a put is not a delete's.
         Request::Delete(_) | Request::LeaseRevoke { .. } if is_shown => true,
         Request::Delete(delete) if delete.range_end.is_empty() => {
             facts.unchanged(&delete.key, revision).is_some()
                 || facts.span(&delete.key, revision).is_some()
         }
+        Request::Txn(txn) => {
+            let cannot = |branch: &[TxnOp]| {
+                let writes = |op: &TxnOp| !matches!(op, TxnOp::Range(_));
+                let ruled_out =
+                    |op: &TxnOp| matches!(op, TxnOp::Put(put) if cannot_put(put, facts, revision));
+                !branch.iter().any(writes) || branch.iter().any(ruled_out)
+            };
+            cannot(&txn.success) && cannot(&txn.failure)
+        }
         _ => false,
     }
+}
+
+fn cannot_put(put: &PutRequest, facts: &Facts, revision: i64) -> bool {
+    facts.unchanged(&put.key, revision).is_some()
+        || facts
+            .span(&put.key, revision)
+            .is_some_and(|span| span.missing <= 0)
 }
 
 fn covers(key: &Bytes, end: &Bytes, one: &Bytes) -> bool {

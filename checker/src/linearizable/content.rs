@@ -3,7 +3,7 @@
 use super::operation::{Operation, Operations, Role};
 use super::revisions::Op;
 use crate::history::{RangeRequest, RangeResponse, Request, Response};
-use crate::model::{Answer, Difference, DifferenceKind, Store};
+use crate::model::{Answer, Difference, DifferenceKind, Side, Store};
 
 /// One answer, or one range of a transaction, that shows the state at a revision.
 #[derive(Clone, Copy)]
@@ -92,22 +92,17 @@ fn judge_read_only(
     let answer = store.apply(request);
     let changed = store.revision() != revision;
     store.roll_back(before);
-    let answer = answer.map_err(|refusal| Difference {
-        kind: DifferenceKind::Refusal,
-        key: None,
-        expected: format!("an error ({})", refusal.words()),
-        answered: "success".to_owned(),
+    let answer = answer.map_err(|refusal| {
+        let expected = Side::Words(refusal.words());
+        Difference::of(DifferenceKind::Refusal, expected, Side::Words("success"))
     })?;
     answer.agrees_with(response)?;
     if changed {
         // Every change shows in the answer: a put in the branch, a count of deleted keys.
         debug_assert!(!matches!(answer, Answer::Range(_)));
-        return Err(Difference {
-            kind: DifferenceKind::Deleted,
-            key: None,
-            expected: "keys changed".to_owned(),
-            answered: "none changed".to_owned(),
-        });
+        let expected = Side::Words("keys changed");
+        let answered = Side::Words("no change");
+        return Err(Difference::of(DifferenceKind::Deleted, expected, answered));
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub(super) struct Shown<'a> {
     pub with_value: bool,
     /// It was the key's newest at this revision.
     pub current_at: i64,
+    /// The revision at which the answer is compared with the state.
+    pub compared_at: i64,
     pub op: Op,
 }
 
@@ -28,6 +30,9 @@ pub(super) struct KeyFacts<'a> {
     pub puts: Vec<(i64, Op)>,
     /// Spans between two shown versions of one life of the key, ascending.
     pub spans: Vec<Span>,
+    /// Revisions at which answers settle the key's state: where the answer is compared, and the
+    /// latest revision settled by then; ascending.
+    settled: Vec<(i64, i64)>,
 }
 
 /// Two versions of one life of a key, and how many puts between them are unaccounted for.
@@ -112,12 +117,40 @@ impl<'a> Facts<'a> {
                 }
             }
         }
+        this.absences(operations);
         for facts in this.keys.values_mut() {
             facts.puts.sort_unstable();
             facts.puts.dedup();
             facts.settle();
         }
         this
+    }
+
+    /// Answers that show that one key is not there.
+    fn absences(&mut self, operations: &Operations<'a>) {
+        for op in &operations.all {
+            let (key, at) = match (op.request, op.response(), op.role) {
+                (Request::Range(range), Some(Response::Range(answer)), _)
+                    if range.range_end.is_empty() && answer.count == 0 =>
+                {
+                    let at = if range.revision > 0 {
+                        Some(range.revision)
+                    } else {
+                        op.proves_revision()
+                    };
+                    (&range.key, at)
+                }
+                (Request::Delete(delete), _, Role::Write(at) | Role::Read(at))
+                    if delete.range_end.is_empty() =>
+                {
+                    (&delete.key, Some(at))
+                }
+                _ => continue,
+            };
+            if let (Some(facts), Some(at)) = (self.keys.get_mut(key), at) {
+                facts.settled.push((at, at));
+            }
+        }
     }
 
     /// The answer that shows that a key was not changed at a revision: it shows an older version
@@ -127,6 +160,14 @@ impl<'a> Facts<'a> {
         let older = shown.partition_point(|shown| shown.kv.mod_revision < revision);
         let last = shown[..older].last()?;
         (last.current_at >= revision).then_some(*last)
+    }
+
+    /// The latest revision at which the key's state is settled by answers compared before
+    /// `revision`; 0 if there is none.
+    pub(super) fn settled(&self, key: &Bytes, revision: i64) -> i64 {
+        let settled = self.keys.get(key).map_or(&[][..], |facts| &facts.settled);
+        let before = settled.partition_point(|(compared, _)| *compared < revision);
+        before.checked_sub(1).map_or(0, |last| settled[last].1)
     }
 
     /// The span between two shown versions in which a revision lies: there the number of puts to
@@ -140,6 +181,16 @@ impl<'a> Facts<'a> {
 
 impl KeyFacts<'_> {
     fn settle(&mut self) {
+        // Without the value the state is not settled.
+        let whole = self.shown.iter().filter(|shown| shown.with_value);
+        self.settled
+            .extend(whole.map(|shown| (shown.compared_at, shown.current_at)));
+        self.settled.sort_unstable();
+        let mut latest = 0;
+        for (_, settled) in &mut self.settled {
+            latest = latest.max(*settled);
+            *settled = latest;
+        }
         self.shown
             .sort_by_key(|s| (s.kv.mod_revision, std::cmp::Reverse(s.current_at), s.op));
         self.shown.dedup_by_key(|s| s.kv.mod_revision);
@@ -203,6 +254,7 @@ fn show<'a>(operations: &Operations<'a>, index: Op, f: &mut impl FnMut(Shown<'a>
             kv,
             with_value: true,
             current_at: before(kv),
+            compared_at: revision,
             op: index,
         });
     };
@@ -211,7 +263,7 @@ fn show<'a>(operations: &Operations<'a>, index: Op, f: &mut impl FnMut(Shown<'a>
         (Request::Delete(_), Response::Delete(delete)) => delete.prev_kvs.iter().for_each(previous),
         (Request::Range(range), Response::Range(answer)) => {
             for kv in &answer.kvs {
-                f(shown_by_range(range, kv, revision, index));
+                f(shown_by_range(range, kv, (revision, revision), index));
             }
         }
         (Request::Txn(txn), Response::Txn(answer)) => {
@@ -230,7 +282,7 @@ fn show<'a>(operations: &Operations<'a>, index: Op, f: &mut impl FnMut(Shown<'a>
             each_answered(txn, answer, &mut |request, response| {
                 if let (TxnOp::Range(range), TxnOpResponse::Range(answer)) = (request, response) {
                     for kv in &answer.kvs {
-                        f(shown_by_range(range, kv, before(kv), index));
+                        f(shown_by_range(range, kv, (before(kv), revision), index));
                     }
                 }
             });
@@ -239,16 +291,18 @@ fn show<'a>(operations: &Operations<'a>, index: Op, f: &mut impl FnMut(Shown<'a>
     }
 }
 
-fn shown_by_range<'a>(range: &RangeRequest, kv: &'a KeyValue, revision: i64, op: Op) -> Shown<'a> {
-    let current_at = if range.revision > 0 {
-        range.revision
-    } else {
-        revision
-    };
+fn shown_by_range<'a>(
+    range: &RangeRequest,
+    kv: &'a KeyValue,
+    (current_at, compared_at): (i64, i64),
+    op: Op,
+) -> Shown<'a> {
+    let pinned = (range.revision > 0).then_some(range.revision);
     Shown {
         kv,
         with_value: !range.keys_only,
-        current_at,
+        current_at: pinned.unwrap_or(current_at),
+        compared_at: pinned.unwrap_or(compared_at),
         op,
     }
 }

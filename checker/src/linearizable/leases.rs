@@ -16,6 +16,8 @@ pub(super) struct Leases {
     pub maybe_grants: HashMap<i64, Vec<Op>>,
     /// Revocations whose result is unknown, likewise.
     pub maybe_revokes: HashMap<i64, Vec<Op>>,
+    /// The earliest time at which each grant's lease can have expired, ascending.
+    expiries: Vec<(u64, i64)>,
 }
 
 impl Leases {
@@ -24,8 +26,15 @@ impl Leases {
             renewals: HashMap::new(),
             maybe_grants: HashMap::new(),
             maybe_revokes: HashMap::new(),
+            expiries: Vec::new(),
         };
         for (index, op) in operations.all.iter().enumerate() {
+            if let (Role::Read(_) | Role::Maybe, Request::LeaseGrant { .. }) = (op.role, op.request)
+                && let Some(lease) = lease_of(op)
+            {
+                this.expiries
+                    .push((op.call.saturating_add(time_to_live(op)), lease));
+            }
             match (op.role, op.request) {
                 (Role::Renewal(lease), _) => {
                     this.renewals
@@ -50,6 +59,7 @@ impl Leases {
                 *call = latest;
             }
         }
+        this.expiries.sort_unstable();
         for ops in this
             .maybe_grants
             .values_mut()
@@ -58,6 +68,12 @@ impl Leases {
             ops.sort_by_key(|op| operations.all[*op].call);
         }
         this
+    }
+
+    /// Leases that can have expired by a time.
+    pub(super) fn ending_by(&self, time: u64) -> impl Iterator<Item = i64> {
+        let some = self.expiries.partition_point(|(expiry, _)| *expiry <= time);
+        self.expiries[..some].iter().map(|(_, lease)| *lease)
     }
 
     /// The earliest time, not before `after`, at which a lease can have expired: the granted time

@@ -1,5 +1,6 @@
 //! Which member's answers differ from the others', and by how many revisions.
 
+use super::explain::millis;
 use super::operation::{Operation, Operations, Role};
 
 /// A member whose revisions are shifted against those of all others.
@@ -21,24 +22,23 @@ const ANSWERS_MIN: usize = 3;
 impl Shift {
     /// In a sentence.
     pub(super) fn sentence(&self) -> String {
-        let (least, most) = (
-            self.least.abs().min(self.most.abs()),
-            self.least.abs().max(self.most.abs()),
-        );
-        let by = if least == most {
-            format!("{least}")
-        } else {
-            format!("{least} to {most}")
-        };
         format!(
-            "Every answer of {} from {} on ({} of them) is {by} revision{} {} those of the other \
-             members.",
+            "Every answer of {} from {} on ({} of them) is {} {} those of the other members.",
             self.member,
-            super::explain::millis(self.since),
+            millis(self.since),
             self.answers,
-            if most == 1 { "" } else { "s" },
+            self.revisions(),
             if self.least > 0 { "ahead of" } else { "behind" },
         )
+    }
+
+    fn revisions(&self) -> String {
+        let (one, other) = (self.least.abs(), self.most.abs());
+        match (one.min(other), one.max(other)) {
+            (1, 1) => "1 revision".to_owned(),
+            (least, most) if least == most => format!("{least} revisions"),
+            (least, most) => format!("{least} to {most} revisions"),
+        }
     }
 }
 

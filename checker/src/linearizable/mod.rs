@@ -22,6 +22,7 @@ mod candidates;
 mod content;
 mod explain;
 mod facts;
+mod footprint;
 mod layout;
 mod leases;
 mod members;
@@ -42,14 +43,18 @@ use candidates::Domains;
 use content::Checks;
 use explain::Teller;
 use facts::Facts;
+use footprint::Footprints;
 use layout::{Stuck, lay_out};
 use leases::Leases;
 use operation::Operations;
 use revisions::{Revisions, slot};
-use search::{Found, Placement, Search, Step};
+use search::{Found, Known, Placement, Search, Step};
 
 /// How the verdict is reached, as in reports.
 pub const ENGINE: &str = "revision-order 1";
+
+/// Steps of the second search, which confirms a contradiction that open choices led to.
+const SECOND_SEARCH_STEPS: u64 = 1_000_000;
 
 /// Bounds of the check. The verdict depends on nothing else but the history.
 #[derive(Clone, Copy, Debug)]
@@ -243,8 +248,36 @@ fn judge(
         }
     }
     let checks = Checks::of(&operations);
-    let search = Search::new(&operations, &revisions, &facts, &domains, &leases, &checks);
-    match search.run(options, progress) {
+    let footprints = Footprints::of(&operations);
+    let known = Known {
+        operations: &operations,
+        revisions: &revisions,
+        facts: &facts,
+        domains: &domains,
+        footprints: &footprints,
+        leases: &leases,
+        checks: &checks,
+    };
+    let mut found = Search::new(known).run(options, progress);
+    if let Found::Contradiction { choices: 1.., .. } = found {
+        // The proof rests on what contradictions depend on: a second search that knows nothing of
+        // that must not find a way.
+        let brief = Options {
+            steps_max: options.steps_max.min(SECOND_SEARCH_STEPS),
+            ..*options
+        };
+        let second = Search::new(known)
+            .step_by_step()
+            .run(&brief, &mut Progress::default());
+        debug_assert!(
+            !matches!(second, Found::Complete(_)),
+            "the searches disagree"
+        );
+        if let Found::Complete(_) = second {
+            found = second;
+        }
+    }
+    match found {
         Found::Undecided { reached, why } => Outcome::Inconclusive { reached, why },
         Found::Contradiction { mismatch, choices } => Outcome::Violated {
             witness: vec![teller.mismatch(&mismatch, choices)],

@@ -437,14 +437,16 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// The highest revision that the answer proves to have existed when it came.
+    /// The highest revision that the answer proves to have existed when it came. A revision that
+    /// has been compacted had existed.
     pub(super) fn proves_revision(&self) -> Option<i64> {
         match self.role {
             Role::Write(r)
             | Role::Read(r)
             | Role::Revoke(r)
             | Role::LocalRead(r)
-            | Role::Compaction(r) => Some(r),
+            | Role::Compaction(r)
+            | Role::SawCompacted(r) => Some(r),
             _ => None,
         }
     }

@@ -81,30 +81,29 @@ pub(super) fn contradictions(teller: &Teller, domains: &Domains) -> Vec<Finding>
         }
     }
     let shift = shift(teller.operations, &suspects);
-    found
-        .into_iter()
-        .map(|group| {
-            let Group {
-                mut first,
-                more,
-                members,
-                ..
-            } = group;
-            if more > 0 {
-                first.explanation.push(format!(
-                    "{more} more of this kind between the same members ({}).",
-                    members.join(", ")
-                ));
-            }
-            if let Some(shift) = shift
-                .as_ref()
-                .filter(|shift| members.contains(&shift.member))
-            {
-                first.explanation.push(shift.sentence());
-            }
-            first
-        })
-        .collect()
+    let mut findings: Vec<Finding> = Vec::new();
+    for Group {
+        mut first,
+        more,
+        members,
+        ..
+    } in found
+    {
+        if more > 0 {
+            first.explanation.push(format!(
+                "{more} more of this kind between the same members ({}).",
+                members.join(", ")
+            ));
+        }
+        if let Some(shift) = shift
+            .as_ref()
+            .filter(|shift| members.contains(&shift.member))
+        {
+            first.explanation.push(shift.sentence());
+        }
+        findings.push(first);
+    }
+    findings
 }
 
 /// The empty store is at revision 1: no write can have made that.

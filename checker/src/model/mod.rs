@@ -16,12 +16,16 @@
 //! ```
 
 mod answer;
+mod difference;
 mod range;
 mod store;
+#[cfg(test)]
+mod tests;
 mod txn;
 
-pub(crate) use answer::describe;
-pub use answer::{Answer, Difference, DifferenceKind};
+pub use answer::Answer;
+pub(crate) use difference::describe;
+pub use difference::{Difference, DifferenceKind, Side};
 pub use range::RangeAnswer;
 pub(crate) use range::bounds;
 pub use store::{Checkpoint, Refusal, Store};

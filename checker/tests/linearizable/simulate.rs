@@ -1,13 +1,19 @@
 //! A simulated store: many clients at once, each operation taking effect at one moment between its
 //! call and its return. Its histories are legal by construction.
 
+#[path = "requests.rs"]
+mod requests;
+#[path = "wire.rs"]
+mod wire;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use checker::history::*;
-use checker::model::{Answer, RangeAnswer, Refusal, Store};
+use checker::model::{Answer, Refusal, Store};
 
 use super::history::header;
+pub(crate) use wire::{error, response};
 
 pub(crate) const MILLI: u64 = 1_000_000;
 
@@ -54,6 +60,27 @@ pub(crate) struct Shape {
     pub(crate) leases: u64,
     /// Watch events of everything are recorded.
     pub(crate) watched: bool,
+    /// What the store does wrong, once, at the first occasion from the middle on.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What a broken store may do.
+#[allow(
+    dead_code,
+    reason = "others that share this file simulate sound stores only"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A put is acknowledged and forgotten, its revision with it.
+    LostWrite,
+    /// A put is acknowledged and forgotten, though its revision counts.
+    LostContent,
+    /// A put is applied a second time, which nobody asked for.
+    AppliedTwice,
+    /// A delete is acknowledged and its revision counts, but the key stays.
+    Resurrected,
+    /// A linearizable range is answered as of up to three revisions ago.
+    StaleRead,
 }
 
 impl Shape {
@@ -69,6 +96,7 @@ impl Shape {
             spread: 20,
             leases: 0,
             watched: false,
+            fault: None,
         }
     }
 
@@ -85,6 +113,7 @@ impl Shape {
             spread: *dice.pick(&[2, 5, 30]),
             leases: 2,
             watched: dice.percent(20),
+            fault: None,
         }
     }
 }
@@ -174,6 +203,8 @@ struct Simulation {
     fresh: u64,
     /// Last known mod revision of each key, for guards.
     seen: BTreeMap<Bytes, i64>,
+    /// The revision that a stale read is answered with.
+    stale: Option<i64>,
 }
 
 /// Simulates a run.
@@ -188,6 +219,7 @@ pub(crate) fn simulate(shape: &Shape) -> History {
         leases: BTreeMap::new(),
         fresh: 0,
         seen: BTreeMap::new(),
+        stale: None,
     };
     for client in 0..shape.clients {
         let at = simulation.dice.below(shape.spread);
@@ -244,215 +276,6 @@ impl Simulation {
         self.push(next, Moment::Call(client));
     }
 
-    fn key(&mut self) -> Bytes {
-        format!("k{}", self.dice.below(self.shape.keys)).into()
-    }
-
-    fn value(&mut self) -> Bytes {
-        self.fresh += 1;
-        let value = match self.shape.values {
-            0 => self.fresh,
-            values => self.dice.below(values),
-        };
-        format!("v{value}").into()
-    }
-
-    fn lease(&mut self) -> i64 {
-        match self.shape.leases {
-            0 => {
-                let known: Vec<i64> = self.leases.keys().copied().collect();
-                if known.is_empty() {
-                    0
-                } else {
-                    *self.dice.pick(&known)
-                }
-            }
-            leases => i64::try_from(1 + self.dice.below(leases)).unwrap(),
-        }
-    }
-
-    fn request(&mut self) -> Request {
-        let key = self.key();
-        match self.dice.below(100) {
-            0..35 => Request::Put(self.put(key)),
-            35..55 => Request::Range(self.range(key)),
-            55..65 => Request::Delete(self.delete(key)),
-            65..85 => {
-                let txn = self.txn(key, true);
-                Request::Txn(txn)
-            }
-            85..88 => {
-                let back = i64::try_from(self.dice.below(8)).unwrap();
-                let revision = (self.store.revision() + 1 - back).max(1);
-                Request::Compact {
-                    revision,
-                    physical: false,
-                }
-            }
-            88..92 => {
-                self.fresh += 1;
-                let new = i64::try_from(self.fresh).unwrap();
-                let id = if self.shape.leases == 0 {
-                    new
-                } else {
-                    self.lease()
-                };
-                Request::LeaseGrant { id, ttl: 1 }
-            }
-            92..95 => Request::LeaseRevoke { id: self.lease() },
-            95..97 => Request::LeaseKeepAlive { id: self.lease() },
-            _ => {
-                let range = RangeRequest {
-                    serializable: true,
-                    ..self.range(key)
-                };
-                Request::Range(RangeRequest {
-                    revision: 0,
-                    ..range
-                })
-            }
-        }
-    }
-
-    fn put(&mut self, key: Bytes) -> PutRequest {
-        let lease = if self.dice.percent(15) {
-            self.lease()
-        } else {
-            0
-        };
-        let mut put = PutRequest {
-            key,
-            value: self.value(),
-            lease,
-            ..Default::default()
-        };
-        put.prev_kv = self.dice.percent(30);
-        if self.dice.percent(5) {
-            put.ignore_value = true;
-            put.value = Bytes::default();
-        } else if self.dice.percent(5) {
-            put.ignore_lease = true;
-            put.lease = 0;
-        }
-        put
-    }
-
-    fn delete(&mut self, key: Bytes) -> DeleteRequest {
-        let prev_kv = self.dice.percent(50);
-        if self.dice.percent(20) {
-            let range_end = Bytes::from("k").prefix_end();
-            return DeleteRequest {
-                key,
-                range_end,
-                prev_kv,
-            };
-        }
-        DeleteRequest {
-            key,
-            prev_kv,
-            ..Default::default()
-        }
-    }
-
-    fn range(&mut self, key: Bytes) -> RangeRequest {
-        let mut range = RangeRequest {
-            key,
-            ..Default::default()
-        };
-        if self.dice.percent(50) {
-            range.key = "k".into();
-            range.range_end = if self.dice.percent(50) {
-                range.key.prefix_end()
-            } else {
-                "\0".into()
-            };
-            range.limit = if self.dice.percent(30) { 2 } else { 0 };
-            range.count_only = self.dice.percent(10);
-            range.keys_only = self.dice.percent(10);
-            if self.dice.percent(20) {
-                range.sort_target = *self.dice.pick(&[
-                    SortTarget::Key,
-                    SortTarget::Mod,
-                    SortTarget::Value,
-                    SortTarget::Version,
-                    SortTarget::Create,
-                ]);
-                range.sort_order = *self.dice.pick(&[SortOrder::Ascend, SortOrder::Descend]);
-            }
-            if self.dice.percent(10) {
-                range.min_mod_revision = (self.store.revision() - 3).max(0);
-            }
-        }
-        if self.dice.percent(25) {
-            let back = i64::try_from(self.dice.below(6)).unwrap();
-            range.revision = (self.store.revision() + 1 - back).max(1);
-        }
-        range
-    }
-
-    fn txn(&mut self, key: Bytes, nest: bool) -> TxnRequest {
-        let known = self.seen.get(&key).copied().unwrap_or(0);
-        let target = match self.dice.below(4) {
-            0 => CompareTarget::Version(i64::try_from(self.dice.below(3)).unwrap()),
-            1 => CompareTarget::Value(self.value()),
-            2 => CompareTarget::Create(known),
-            _ => CompareTarget::Mod(known),
-        };
-        let result = *self.dice.pick(&[
-            CompareResult::Equal,
-            CompareResult::Equal,
-            CompareResult::Greater,
-            CompareResult::Less,
-            CompareResult::NotEqual,
-        ]);
-        let range_end = if self.dice.percent(10) {
-            "\0".into()
-        } else {
-            Bytes::default()
-        };
-        let compare = vec![Compare {
-            key: key.clone(),
-            range_end,
-            result,
-            target,
-        }];
-        let other = self.key();
-        let mut success = vec![TxnOp::Put(self.put(key.clone()))];
-        if other != key {
-            success.push(if self.dice.percent(50) {
-                TxnOp::Put(self.put(other))
-            } else {
-                TxnOp::Delete(DeleteRequest {
-                    key: other,
-                    prev_kv: true,
-                    ..Default::default()
-                })
-            });
-        }
-        if nest && self.dice.percent(10) {
-            let mut inner = self.txn("n".into(), false);
-            inner.success.truncate(1);
-            success.push(TxnOp::Txn(inner));
-        }
-        let look = RangeRequest {
-            revision: 0,
-            ..self.range(key.clone())
-        };
-        success.push(TxnOp::Range(look.clone()));
-        let mut failure = vec![TxnOp::Range(look)];
-        if self.dice.percent(20) {
-            failure.push(TxnOp::Delete(DeleteRequest {
-                key,
-                ..Default::default()
-            }));
-        }
-        TxnRequest {
-            compare,
-            success,
-            failure,
-        }
-    }
-
     fn effect(&mut self, index: usize) {
         let op = self.history.ops[index].clone();
         let at = op.call;
@@ -486,7 +309,7 @@ impl Simulation {
                     },
                 }
             }
-            request => match self.store.apply(request) {
+            request => match self.apply(index, request) {
                 Ok(answer) => {
                     if let Request::LeaseGrant { id, .. } = request {
                         self.renew(*id, op.ret.min(at + 100));
@@ -494,7 +317,8 @@ impl Simulation {
                     let header = match request {
                         // The answering member's own revision when it answers.
                         Request::Compact { .. } => before,
-                        _ => self.store.revision(),
+                        Request::Put(_) => before + 1,
+                        _ => self.stale.take().unwrap_or(self.store.revision()),
                     };
                     Outcome::Ok {
                         response: response(request, &answer, header),
@@ -507,6 +331,49 @@ impl Simulation {
         if op.ret != u64::MAX {
             self.history.ops[index].outcome = Some(outcome);
         }
+    }
+
+    /// Applies a request, correctly unless it is time for the fault.
+    fn apply(&mut self, index: usize, request: &Request) -> Result<Answer, Refusal> {
+        let due = index >= self.shape.operations / 2 && self.history.ops[index].ret != u64::MAX;
+        let Some(fault) = self.shape.fault.filter(|_| due) else {
+            return self.store.apply(request);
+        };
+        let sound = self.store.clone();
+        let answer = self.store.apply(request)?;
+        let counts = self.store.revision() > sound.revision();
+        // The revision counts, but for a key that nobody reads.
+        let elsewhere = |mut store: Store| {
+            let put = PutRequest {
+                key: "zz".into(),
+                ..Default::default()
+            };
+            store.apply(&Request::Put(put)).map(|_| store)
+        };
+        match (fault, request) {
+            (Fault::LostWrite, Request::Put(_)) => self.store = sound,
+            (Fault::LostContent, Request::Put(_)) => self.store = elsewhere(sound)?,
+            (Fault::Resurrected, Request::Delete(_)) if counts => self.store = elsewhere(sound)?,
+            (Fault::AppliedTwice, Request::Put(_)) => {
+                self.store.apply(request)?;
+            }
+            (Fault::StaleRead, Request::Range(range)) if range.revision == 0 => {
+                let back = i64::try_from(1 + self.dice.below(3)).unwrap();
+                let revision = (sound.revision() - back).max(1);
+                self.stale = Some(revision);
+                self.shape.fault = None;
+                let range = RangeRequest {
+                    revision,
+                    ..range.clone()
+                };
+                return Ok(Answer::Range(
+                    self.store.read_past(&range).expect("the past is kept"),
+                ));
+            }
+            _ => return Ok(answer),
+        }
+        self.shape.fault = None;
+        Ok(answer)
     }
 
     /// The lease lives on for its time from `latest`, and then a while.
@@ -549,83 +416,6 @@ impl Simulation {
                 });
             }
         }
-    }
-}
-
-/// The answer on the wire.
-pub(crate) fn response(request: &Request, answer: &Answer, revision: i64) -> Response {
-    let header = header(revision);
-    match (request, answer) {
-        (Request::Compact { .. }, _) => Response::Compact { header },
-        (Request::LeaseGrant { id, ttl }, _) => Response::LeaseGrant {
-            header,
-            id: *id,
-            ttl: *ttl,
-        },
-        (Request::LeaseRevoke { .. }, _) => Response::LeaseRevoke { header },
-        (_, answer) => match op_response(answer) {
-            TxnOpResponse::Range(r) => Response::Range(RangeResponse { header, ..r }),
-            TxnOpResponse::Put(r) => Response::Put(PutResponse { header, ..r }),
-            TxnOpResponse::Delete(r) => Response::Delete(DeleteResponse { header, ..r }),
-            TxnOpResponse::Txn(r) => Response::Txn(TxnResponse { header, ..r }),
-        },
-    }
-}
-
-fn op_response(answer: &Answer) -> TxnOpResponse {
-    match answer {
-        Answer::Range(range) => TxnOpResponse::Range(range_response(range)),
-        Answer::Put { previous } => TxnOpResponse::Put(PutResponse {
-            prev_kv: previous.as_deref().cloned(),
-            ..Default::default()
-        }),
-        Answer::Delete { deleted, previous } => TxnOpResponse::Delete(DeleteResponse {
-            deleted: *deleted,
-            prev_kvs: previous.iter().map(|kv| (**kv).clone()).collect(),
-            ..Default::default()
-        }),
-        Answer::Txn { succeeded, answers } => TxnOpResponse::Txn(TxnResponse {
-            succeeded: *succeeded,
-            responses: answers.iter().map(op_response).collect(),
-            ..Default::default()
-        }),
-        Answer::Elsewhen { .. } | Answer::Done => unreachable!("the past is kept"),
-    }
-}
-
-fn range_response(range: &RangeAnswer) -> RangeResponse {
-    let mut kvs: Vec<KeyValue> = range.kvs[..range.kept]
-        .iter()
-        .map(|kv| (**kv).clone())
-        .collect();
-    if range.keys_only {
-        kvs.iter_mut().for_each(|kv| kv.value = Bytes::default());
-    }
-    RangeResponse {
-        kvs,
-        more: range.more(),
-        count: range.count,
-        ..Default::default()
-    }
-}
-
-/// The error on the wire.
-pub(crate) fn error(refusal: Refusal) -> Outcome {
-    let (code, message) = match refusal {
-        Refusal::KeyNotFound => (3, "etcdserver: key not found"),
-        Refusal::LeaseNotFound => (5, "etcdserver: requested lease not found"),
-        Refusal::LeaseExists => (9, "etcdserver: lease already exists"),
-        Refusal::Compacted => (11, "etcdserver: mvcc: required revision has been compacted"),
-        Refusal::FutureRevision => (
-            11,
-            "etcdserver: mvcc: required revision is a future revision",
-        ),
-        Refusal::NotModelled => unreachable!("only modelled requests are simulated"),
-    };
-    Outcome::Error {
-        code,
-        message: message.to_owned(),
-        origin: ErrorOrigin::Server,
     }
 }
 
