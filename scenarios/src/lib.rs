@@ -53,6 +53,8 @@ mod draw;
 mod error;
 mod expect;
 mod library;
+#[cfg(feature = "models")]
+pub mod models;
 mod names;
 mod overrides;
 pub mod plan;

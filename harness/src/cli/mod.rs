@@ -4,6 +4,7 @@ mod check;
 mod doctor;
 mod etcd;
 mod list;
+mod model;
 mod prune;
 mod reproduce;
 mod run;
@@ -52,6 +53,9 @@ enum Verb {
     /// Install and find etcd releases.
     #[command(subcommand, after_help = etcd::EXAMPLES)]
     Etcd(etcd::Verb),
+    /// Check the design behind a scenario in every state, with its bug and without.
+    #[command(after_help = model::EXAMPLES)]
+    Model(model::Args),
     /// Delete old run directories.
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::Args),
@@ -85,6 +89,7 @@ pub fn main() -> Exit {
         Verb::Reproduce(args) => reproduce::main(&args),
         Verb::List => list::main(),
         Verb::Etcd(verb) => etcd::main(verb),
+        Verb::Model(args) => model::main(&args),
         Verb::Prune(args) => prune::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
     };
