@@ -12,10 +12,28 @@
 //! assert_eq!(meaning(ResponseKind::range(true)).meaning, Meaning::MemberLocal);
 //! ```
 //!
+//! # As bounds
+//!
+//! Say *place* for the last write at or before the request in the order of all writes. An answer's
+//! revision R then gives:
+//!
+//! | meaning | place ≤ R | R ≤ place | the store had reached R when the answer came |
+//! |---|---|---|---|
+//! | exact | yes | yes | yes |
+//! | lower bound (compactions, alarms, downgrades) | yes | no | yes |
+//! | member-local | no | no, but for [`LeaseKeepAlive`](ResponseKind::LeaseKeepAlive) | yes |
+//!
+//! [`ResponseKind::place_at_most`] and [`ResponseKind::place_at_least`] say the same. [`SEEN`] has
+//! what real members answered under concurrent writes, compared with their raft logs.
+//!
 //! Only `revision` is exact where the table says so: `raft_term` is filled in just before the
 //! answer is sent, and is the member's term at that moment.
 
+mod seen;
+
 use std::fmt;
+
+pub use seen::{SEEN, Seen};
 
 /// What a header's revision says about the place of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,6 +160,20 @@ impl ResponseKind {
     pub fn orders(self) -> bool {
         meaning(self).meaning == Meaning::Exact
     }
+
+    /// Whether the request stands at or before the revision of its answer: nothing that the
+    /// request saw or did came after the write of that revision.
+    #[must_use]
+    pub fn place_at_most(self) -> bool {
+        matches!(meaning(self).meaning, Meaning::Exact | Meaning::LowerBound)
+    }
+
+    /// Whether the request stands at or after the revision of its answer: the write of that
+    /// revision had been applied before the request took effect.
+    #[must_use]
+    pub fn place_at_least(self) -> bool {
+        self.orders() || self == Self::LeaseKeepAlive
+    }
 }
 
 /// One row of the table.
@@ -251,8 +283,8 @@ pub static ROWS: &[Row] = rows! {
         ["server/etcdserver/api/v3rpc/lease.go:133 at v3.5.16"
          "server/etcdserver/api/v3rpc/lease.go:133 at v3.5.1"
          "etcdserver/api/v3rpc/lease.go:137 at v3.4.23"]
-        "Filled by the member asked before the renewal, which happens on the leader. The renewal \
-         itself is not in the log.";
+        "Filled by the member asked before the renewal, which happens on the leader: the renewal \
+         comes after the write of this revision, and perhaps of many more. It is not in the log.";
     LeaseTimeToLive MemberLocal
         ["server/etcdserver/api/v3rpc/lease.go:74 at v3.5.16"
          "server/etcdserver/api/v3rpc/lease.go:74 at v3.5.1"

@@ -1,7 +1,16 @@
-//! The error table against a real member: provokes errors and looks them up.
+//! The two tables against real members: provokes errors and looks them up, and compares revisions.
 //!
 //! Needs an etcd binary, so it runs only when asked to:
 //! `ETCD=/path/to/etcd cargo test -p gauntlet-api --test real_etcd -- --ignored`
+
+#[path = "real_etcd/cluster.rs"]
+mod cluster;
+#[path = "real_etcd/log.rs"]
+mod log;
+#[path = "real_etcd/revisions.rs"]
+mod revisions;
+#[path = "real_etcd/traffic.rs"]
+mod traffic;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use api::errors::{self, ErrorClass, RULES, RequestKind, Stage, classify, code};
-use api::revisions::{Meaning, ROWS, ResponseKind, meaning};
+use api::revisions::{Meaning, ROWS, ResponseKind, SEEN, meaning};
 
 const TAGS: [&str; 3] = ["v3.5.16", "v3.5.1", "v3.4.23"];
 
@@ -269,4 +269,47 @@ fn transactions_without_linearizable_ranges_are_local() {
     );
     assert_eq!(ResponseKind::range(true), ResponseKind::RangeSerializable);
     assert_eq!(ResponseKind::range(false), ResponseKind::RangeLinearizable);
+}
+
+#[test]
+fn what_was_seen_fits_what_is_said() {
+    let releases: HashSet<_> = SEEN.iter().map(|seen| seen.release).collect();
+    assert_eq!(releases, HashSet::from(["3.4.23", "3.5.1", "3.5.16"]));
+    for row in ROWS {
+        let seen: Vec<_> = SEEN.iter().filter(|seen| seen.kind == row.kind).collect();
+        let below: u32 = seen.iter().map(|seen| seen.below).sum();
+        let above: u32 = seen.iter().map(|seen| seen.above).sum();
+        for seen in &seen {
+            assert!(seen.below + seen.above <= seen.answers, "{seen:?}");
+        }
+        if row.kind.place_at_most() {
+            assert_eq!(below, 0, "{:?}", row.kind);
+        }
+        if row.meaning != Meaning::LowerBound {
+            assert_eq!(above, 0, "{:?}", row.kind);
+        } else if !seen.is_empty() {
+            assert!(above > 0, "{:?} might order", row.kind);
+        }
+        if row.meaning == Meaning::MemberLocal && !seen.is_empty() {
+            assert!(below > 0, "{:?} might be more", row.kind);
+        }
+    }
+}
+
+#[test]
+fn bounds_follow_from_the_meaning() {
+    for row in ROWS {
+        let (most, least) = (row.kind.place_at_most(), row.kind.place_at_least());
+        match row.meaning {
+            Meaning::Exact => assert!(most && least && row.kind.orders()),
+            Meaning::LowerBound => assert!(most && !least),
+            Meaning::MemberLocal => {
+                assert_eq!(
+                    (most, least),
+                    (false, row.kind == ResponseKind::LeaseKeepAlive)
+                );
+            }
+            Meaning::None => assert!(!most && !least),
+        }
+    }
 }
