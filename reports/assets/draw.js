@@ -2,12 +2,19 @@
 // costs no more than its pixels.
 
 function readColours() {
-  const style = getComputedStyle(document.documentElement);
   const names = [
     "card", "inset", "line", "line-strong", "text", "muted", "faint", "ok", "definite", "refused", "unknown",
     "witness", "witness-ground", "fault", "up", "leads", "down", "paused", "accent",
   ];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  // A property's own value is still both colours, that for light and that for dark.
+  const probe = document.body.appendChild(document.createElement("i"));
+  const colour = (name) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
+  probe.remove();
+  return colours;
 }
 
 function fitCanvas(canvas, height) {
