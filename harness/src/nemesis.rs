@@ -113,26 +113,11 @@ impl Nemesis {
     }
 
     async fn targets(&self, action: &Action) -> anyhow::Result<Vec<String>> {
-        let target = match action {
-            Action::Defragment { target }
-            | Action::Kill { target }
-            | Action::Terminate { target }
-            | Action::Pause { target }
-            | Action::Resume { target }
-            | Action::Restart { target, .. }
-            | Action::Cut { target }
-            | Action::HealNetwork { target }
-            | Action::MemberPromote { target }
-            | Action::MemberRemove { target }
-            | Action::WaitCaughtUp { target, .. } => target,
-            Action::MemberAdd { name, .. } => return Ok(vec![name.clone()]),
-            Action::GrantPermission { .. }
-            | Action::RevokePermission { .. }
-            | Action::Puts { .. }
-            | Action::Compact { .. }
-            | Action::Sleep => return Ok(Vec::new()),
-        };
-        self.resolve(target).await
+        match (action, action.target()) {
+            (_, Some(target)) => self.resolve(target).await,
+            (Action::MemberAdd { name, .. }, None) => Ok(vec![name.clone()]),
+            (_, None) => Ok(Vec::new()),
+        }
     }
 
     async fn resolve(&self, target: &Target) -> anyhow::Result<Vec<String>> {

@@ -415,6 +415,30 @@ impl Action {
             Self::Sleep => "sleep",
         }
     }
+
+    /// Whom it acts on, if that is up to the step.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Defragment { target }
+            | Self::Kill { target }
+            | Self::Terminate { target }
+            | Self::Pause { target }
+            | Self::Resume { target }
+            | Self::Restart { target, .. }
+            | Self::Cut { target }
+            | Self::HealNetwork { target }
+            | Self::MemberPromote { target }
+            | Self::MemberRemove { target }
+            | Self::WaitCaughtUp { target, .. } => Some(target),
+            Self::MemberAdd { .. }
+            | Self::GrantPermission { .. }
+            | Self::RevokePermission { .. }
+            | Self::Puts { .. }
+            | Self::Compact { .. }
+            | Self::Sleep => None,
+        }
+    }
 }
 
 /// What is expected of which versions.

@@ -40,35 +40,13 @@ pub(super) fn steps(plan: &Plan, flaw: &mut impl FnMut(At, String)) {
         cut: Faults::default(),
     };
     for (index, step) in plan.steps.iter().enumerate() {
-        let at = match target(&step.action) {
+        let at = match step.action.target() {
             Some(_) => At::Target(index),
             None => At::Step(index),
         };
         if let Err(message) = walk.step(&step.action) {
             flaw(at, message);
         }
-    }
-}
-
-fn target(action: &Action) -> Option<&Target> {
-    match action {
-        Action::Defragment { target }
-        | Action::Kill { target }
-        | Action::Terminate { target }
-        | Action::Pause { target }
-        | Action::Resume { target }
-        | Action::Restart { target, .. }
-        | Action::Cut { target }
-        | Action::HealNetwork { target }
-        | Action::MemberPromote { target }
-        | Action::MemberRemove { target }
-        | Action::WaitCaughtUp { target, .. } => Some(target),
-        Action::MemberAdd { .. }
-        | Action::GrantPermission { .. }
-        | Action::RevokePermission { .. }
-        | Action::Puts { .. }
-        | Action::Compact { .. }
-        | Action::Sleep => None,
     }
 }
 
@@ -87,7 +65,7 @@ struct Walk<'p> {
 
 impl<'p> Walk<'p> {
     fn step(&mut self, action: &'p Action) -> Result<(), String> {
-        let reach = match target(action) {
+        let reach = match action.target() {
             Some(target) => self.reach(target)?,
             None => Reach::default(),
         };
