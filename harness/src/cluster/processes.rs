@@ -10,7 +10,7 @@ use failpoints::process::{ExitStatus, Handle, SpawnSpec};
 
 use super::flags::Flags;
 use super::member::{Life, Member, Running};
-use super::{Cluster, find, find_mut, logs};
+use super::{Cluster, find_mut, logs};
 
 /// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
 /// open watches a while.
@@ -191,18 +191,6 @@ impl Cluster {
             bail!("{name} is running");
         }
         self.spawn(name).await
-    }
-
-    /// Deletes a stopped member's data.
-    ///
-    /// # Errors
-    /// When it runs, or the directory cannot be deleted.
-    pub async fn wipe(&self, name: &str) -> anyhow::Result<()> {
-        if self.is_running(name).await {
-            bail!("{name} is running: stop it before its data is wiped");
-        }
-        let dir = find(&*self.inner.members.lock().await, name)?.data_dir();
-        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))
     }
 
     /// Members that the plan left paused or down, in name order: to be healed.
