@@ -30,6 +30,8 @@ struct Entry {
 struct Header {
     #[prost(string, tag = "2")]
     user: String,
+    #[prost(uint64, tag = "3")]
+    auth_revision: u64,
 }
 
 /// Any request about a user or a role: each has the name first.
@@ -88,7 +90,9 @@ pub(super) fn places(data_dir: &Path) -> HashMap<String, i64> {
     let mut places = HashMap::new();
     let mut revision = 1;
     let mut leases: HashMap<i64, HashSet<Vec<u8>>> = HashMap::new();
-    let mut auth = false;
+    // Switching auth off makes a new revision of it; a put still on its way with an older one is
+    // refused where auth is on again.
+    let (mut auth, mut newest, mut past) = (false, 0, 0);
     let mut turns: HashMap<&str, u32> = HashMap::new();
     for data in entries(data_dir).into_values() {
         // Members publish their names in an older form, which is no proposal.
@@ -98,7 +102,8 @@ pub(super) fn places(data_dir: &Path) -> HashMap<String, i64> {
         if entry.v2.is_some() {
             continue;
         }
-        let anonymous = entry.header.is_none_or(|header| header.user.is_empty());
+        let header = entry.header.unwrap_or_default();
+        newest = newest.max(header.auth_revision);
         let mut turn = |what: &'static str| {
             let turn = turns.entry(what).or_default();
             *turn += 1;
@@ -107,7 +112,8 @@ pub(super) fn places(data_dir: &Path) -> HashMap<String, i64> {
         let named = |what: &str, named: Option<Named>| named.map(|n| format!("{what} {}", n.name));
         let name = if let Some(put) = entry.put {
             let lease = (put.lease != 0).then(|| leases.get_mut(&put.lease));
-            let refused = (auth && anonymous) || matches!(lease, Some(None));
+            let stranger = header.user.is_empty() || header.auth_revision <= past;
+            let refused = (auth && stranger) || matches!(lease, Some(None));
             if !refused {
                 revision += 1;
                 if let Some(Some(keys)) = lease {
@@ -130,7 +136,7 @@ pub(super) fn places(data_dir: &Path) -> HashMap<String, i64> {
             auth = true;
             Some(turn("enable"))
         } else if entry.disable.is_some() {
-            auth = false;
+            (auth, past) = (false, newest);
             Some(turn("disable"))
         } else if entry.authenticate.is_some() {
             Some(turn("authenticate"))
