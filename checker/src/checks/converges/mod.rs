@@ -1,8 +1,8 @@
 //! Converges: after healing and quiet, every member holds the same revision, hash and content.
 //!
-//! What is read: [`Purpose::ConvergenceStatus`](crate::history::Purpose::ConvergenceStatus) (the
-//! last two rounds that asked every member), `ConvergenceHash` and `ConvergenceContent`. Members
-//! that were removed are left out; learners are left out of the hashes, which they refuse.
+//! What is read: [`Purpose::ConvergenceStatus`] (the last two rounds that asked every member),
+//! `ConvergenceHash` and `ConvergenceContent`. Members that were removed are left out; learners are
+//! left out of the hashes, which they refuse.
 //!
 //! Applied index and revision of a Status are not read atomically, so a member counts as quiet
 //! only if both were the same in two rounds. Members are compared where their state is a function
