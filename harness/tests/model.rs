@@ -34,7 +34,7 @@ mod with_models {
         let told = text(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{told}");
         let lines = [
-            "bounds: at most members 2, entries 3, crashes 2",
+            "bounds: at most 2 members, 3 entries, 2 crashes",
             "  a shortest way there, 8 steps:",
             "     8. m1 applies entry 1 to its store in memory.",
             "    So: m1 has applied entry 1 twice.",

@@ -105,7 +105,10 @@ mod with_models {
         let bounds: Vec<_> = protocol
             .bounds()
             .iter()
-            .map(|(what, most)| format!("{what} {most}"))
+            .map(|(what, most)| match most {
+                1 => format!("1 {}", what.trim_end_matches('s')),
+                most => format!("{most} {what}"),
+            })
             .collect();
         println!("bounds: at most {}", bounds.join(", "));
     }
