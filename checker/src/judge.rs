@@ -172,6 +172,7 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
         steps_max,
         bytes_max,
         foreign_compactions,
+        fast_path: _,
         stop: _,
     } = options.linearizable;
     let mut named = vec![

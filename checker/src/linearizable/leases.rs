@@ -6,7 +6,7 @@ use super::operation::{Operation, Operations, Role};
 use super::revisions::Op;
 use crate::history::{Request, Response};
 
-const NANOS: u64 = 1_000_000_000;
+pub(super) const NANOS: u64 = 1_000_000_000;
 
 /// Grants and renewals, by lease.
 pub(super) struct Leases {

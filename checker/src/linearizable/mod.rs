@@ -11,6 +11,9 @@
 //! 3. to replay all writes on the sequential [store](crate::model) and to compare every answer:
 //!    values, revisions, versions, leases, counts, branches, previous key-values.
 //!
+//! Most histories are settled by one pass over numbers, the [fast path](Dense): it guesses what
+//! filled the gaps, and proves its order by replay. Where it finds none, the search decides.
+//!
 //! Revisions are trusted for the order only; wrong ones show up as contradictions. Serializable
 //! reads are compared with the state at their revision; nothing is asked of their recency.
 //! Compactions, and errors that speak of compacted or future revisions, have no exact place and
@@ -20,6 +23,7 @@
 
 mod candidates;
 mod content;
+mod dense;
 mod explain;
 mod facts;
 mod footprint;
@@ -32,6 +36,7 @@ mod search;
 mod statics;
 mod verify;
 
+pub use dense::{Dense, Ordered};
 pub use operation::OperationId;
 pub use verify::verify;
 
@@ -51,7 +56,7 @@ use revisions::{Revisions, slot};
 use search::{Found, Known, Placement, Search, Step};
 
 /// How the verdict is reached, as in reports.
-pub const ENGINE: &str = "revision-order 1";
+pub const ENGINE: &str = "revision-order 2";
 
 /// Steps of the second search, which confirms a contradiction that open choices led to.
 const SECOND_SEARCH_STEPS: u64 = 1_000_000;
@@ -67,6 +72,8 @@ pub struct Options<'a> {
     /// Whether the store may compact by itself (`--auto-compaction-retention`): then errors that
     /// speak of compaction are not judged.
     pub foreign_compactions: bool,
+    /// Whether to try for an order by [one pass](Dense::order) before the search.
+    pub fast_path: bool,
     /// Set by the caller to end the search early; the outcome is then inconclusive.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -77,6 +84,7 @@ impl Default for Options<'_> {
             steps_max: 50_000_000,
             bytes_max: 1 << 30,
             foreign_compactions: false,
+            fast_path: true,
             stop: None,
         }
     }
@@ -201,12 +209,40 @@ fn no_finding() -> Finding {
     }
 }
 
+fn by_fast_path(
+    history: &[Record],
+    observations: &[ObservationRecord],
+    options: &Options,
+    progress: &mut Progress,
+) -> Option<Vec<OrderStep>> {
+    if options.foreign_compactions || !options.fast_path {
+        return None;
+    }
+    let dense = Dense::of(history, observations);
+    let Ordered {
+        order,
+        revisions,
+        gaps,
+    } = dense.order(options.stop).ok()?;
+    debug_assert_eq!(verify(history, observations, &order), Ok(()));
+    *progress = Progress {
+        operations: dense.operations(),
+        revisions,
+        gaps,
+        steps: dense.operations(),
+    };
+    Some(order)
+}
+
 fn judge(
     history: &[Record],
     observations: &[ObservationRecord],
     options: &Options,
     progress: &mut Progress,
 ) -> Outcome {
+    if let Some(order) = by_fast_path(history, observations, options, progress) {
+        return Outcome::Holds { order };
+    }
     let operations = Operations::read(history, observations);
     if let Some(why) = operations.malformed {
         return Outcome::Inconclusive { reached: 1, why };

@@ -205,7 +205,7 @@ impl<'a> Operations<'a> {
     }
 }
 
-fn is_modelled(request: &Request) -> bool {
+pub(super) fn is_modelled(request: &Request) -> bool {
     matches!(
         request,
         Request::Range(_)
@@ -242,7 +242,7 @@ fn kind(request: &Request) -> Option<RequestKind> {
     })
 }
 
-fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
+pub(super) fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
     let (code, message, origin) = match heard {
         Heard::Ok { response } => return Seen::Answer(response),
         Heard::Error {
@@ -275,7 +275,7 @@ fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
     }
 }
 
-fn role(request: &Request, seen: Seen<'_>) -> Result<Role, &'static str> {
+pub(super) fn role(request: &Request, seen: Seen<'_>) -> Result<Role, &'static str> {
     const OTHER_KIND: &str = "is one to another kind of request";
     let response = match seen {
         Seen::Answer(response) => response,

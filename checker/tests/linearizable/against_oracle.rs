@@ -26,10 +26,14 @@ fn config() -> ProptestConfig {
 /// The check's verdict and the oracle's, which must be the same. Inconclusive is allowed only where
 /// a lease was granted anew, and where an error speaks of a compaction at a revision that no answer
 /// shows: both the compaction and the write before it are then unanswered requests.
-fn same_verdict(history: &History) -> Result<bool, TestCaseError> {
+fn same_verdict(history: &History, fast_path: bool) -> Result<bool, TestCaseError> {
     let records = history.records();
     let expected = is_linearizable(history);
-    match check(&records, &[], &Options::default()) {
+    let options = Options {
+        fast_path,
+        ..Options::default()
+    };
+    match check(&records, &[], &options) {
         Outcome::Holds { order } => {
             prop_assert!(expected, "held, but no order exists: {history}");
             let confirmed = verify(&records, &[], &order);
@@ -51,10 +55,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn legal_histories_hold(seed: u64, operations in 1_usize..=12) {
+    fn legal_histories_hold(
+        seed: u64,
+        operations in 1_usize..=12,
+        fast_path: bool,
+    ) {
         let history = simulate(&Shape::small(seed, operations));
         prop_assert!(is_linearizable(&history), "the simulation is wrong: {history}");
-        same_verdict(&history)?;
+        same_verdict(&history, fast_path)?;
     }
 
     #[test]
@@ -62,12 +70,13 @@ proptest! {
         seed: u64,
         operations in 1_usize..=12,
         mutations in prop::collection::vec((0..Mutation::ALL.len(), any::<u64>()), 1..=2),
+        fast_path: bool,
     ) {
         let mut history = simulate(&Shape::small(seed, operations));
         for (mutation, dice) in mutations {
             mutate(&mut history, Mutation::ALL[mutation], &mut Dice(dice));
         }
-        same_verdict(&history)?;
+        same_verdict(&history, fast_path)?;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use checker::history::*;
-use checker::linearizable::{Options, Outcome, check, verify};
+use checker::linearizable::{Dense, Options, Outcome, check, verify};
 
 use super::mutate::{Mutation, mutate};
 use super::simulate::{Dice, Fault, History, Shape, simulate};
@@ -15,9 +15,15 @@ fn outcome(history: &History) -> Outcome {
 
 fn assert_holds(shape: &Shape) {
     let records = simulate(shape).records();
-    match check(&records, &[], &Options::default()) {
-        Outcome::Holds { order } => verify(&records, &[], &order).expect("confirmed"),
-        other => panic!("{shape:?}: {other:#?}"),
+    for fast_path in [false, true] {
+        let options = Options {
+            fast_path,
+            ..Options::default()
+        };
+        match check(&records, &[], &options) {
+            Outcome::Holds { order } => verify(&records, &[], &order).expect("confirmed"),
+            other => panic!("{shape:?}: {other:#?}"),
+        }
     }
 }
 
@@ -58,6 +64,47 @@ fn legal_histories_with_few_values_hold() {
             ..Shape::large(seed, 1_000)
         });
     }
+}
+
+/// One pass settles nearly all legal histories, and never one that is violated.
+#[test]
+fn the_fast_path_settles_what_is_legal() {
+    let (mut settled, mut runs) = (0, 0);
+    for seed in 0..40 {
+        for (unknown, clients) in [(0, 32), (1, 16), (3, 128)] {
+            let history = simulate(&Shape {
+                unknown,
+                clients,
+                ..Shape::large(seed, 1_000)
+            });
+            let records = history.records();
+            runs += 1;
+            if let Ok(ordered) = Dense::of(&records, &[]).order(None) {
+                verify(&records, &[], &ordered.order).expect("confirmed");
+                settled += 1;
+            }
+        }
+    }
+    println!("the fast path settled {settled} of {runs}");
+    assert!(settled * 100 >= runs * 90, "{settled} of {runs}");
+
+    let mut refused = 0;
+    for seed in 0..40 {
+        for mutation in Mutation::ALL {
+            let mut history = simulate(&Shape::large(seed, 200));
+            mutate(&mut history, mutation, &mut Dice(seed));
+            let records = history.records();
+            let slow = Options {
+                fast_path: false,
+                ..Options::default()
+            };
+            let violated = matches!(check(&records, &[], &slow), Outcome::Violated { .. });
+            refused += u64::from(violated);
+            let settled = Dense::of(&records, &[]).order(None);
+            assert!(!(violated && settled.is_ok()), "{mutation:?}: {history}");
+        }
+    }
+    assert!(refused > 100, "only {refused} were violated");
 }
 
 /// A hundred thousand operations, a hundredth of them unknown. The time is printed, not judged: it

@@ -1,0 +1,582 @@
+//! The sequential store over numbers: the rules of [`crate::model`], again.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::history::{
+    Action, Delete, Dense, Guard, Kv, NONE, PutForm, Range, Slice, Span, Target, Txn,
+};
+use crate::history::{CompareResult, SortTarget};
+use crate::model::bounds;
+
+/// Why an operation does not fit where it was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub why: &'static str,
+    /// The key that differs, or [`NONE`].
+    pub key: u32,
+}
+
+const fn differs(key: u32) -> Misfit {
+    let why = "a key is shown otherwise than it is";
+    Misfit { why, key }
+}
+
+pub(super) const fn misfit(why: &'static str) -> Misfit {
+    Misfit { why, key: NONE }
+}
+
+/// A key; absent while `modified` is 0.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    pub value: u32,
+    pub create: u32,
+    pub modified: u32,
+    pub version: u32,
+    pub lease: u32,
+}
+
+impl Key {
+    pub(super) fn is_there(&self) -> bool {
+        self.modified != 0
+    }
+}
+
+/// A lease; not granted, or ended, while `grant` is [`NONE`].
+#[derive(Clone)]
+pub(super) struct Lease {
+    /// The operation that granted it.
+    pub grant: u32,
+    pub keys: Vec<u32>,
+}
+
+/// What a write does to one key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Put { value: u32 },
+    Delete,
+}
+
+#[derive(Clone)]
+pub(super) struct State<'h> {
+    history: &'h Dense,
+    /// All keys in the order of their bytes.
+    sorted: Rc<[u32]>,
+    /// For each of [`Dense::spans`], its part of `sorted`.
+    bounds: Rc<[(u32, u32)]>,
+    pub keys: Vec<Key>,
+    pub leases: Vec<Lease>,
+    /// Leases that keys are attached to.
+    pub attached: BTreeSet<u32>,
+    pub revision: u32,
+    pub compacted: u32,
+    dirty: bool,
+}
+
+impl<'h> State<'h> {
+    pub(super) fn new(history: &'h Dense) -> Self {
+        let keys = u32::try_from(history.keys.len()).expect("numbered by 32 bits");
+        let mut sorted: Vec<u32> = (0..keys).collect();
+        sorted.sort_unstable_by_key(|key| history.keys.get(*key));
+        let at = |bytes: &[u8]| {
+            let at = sorted.partition_point(|key| history.keys.get(*key) < bytes);
+            u32::try_from(at).expect("as many as keys")
+        };
+        let part = |(first, end): &(crate::history::Bytes, crate::history::Bytes)| {
+            use std::ops::Bound;
+            match bounds(first, end) {
+                None => (0, 0),
+                Some((_, Bound::Unbounded)) => (at(first.as_slice()), keys),
+                Some(_) => (at(first.as_slice()), at(end.as_slice())),
+            }
+        };
+        let bounds = history.spans.iter().map(part).collect();
+        let lease = Lease {
+            grant: NONE,
+            keys: Vec::new(),
+        };
+        Self {
+            history,
+            sorted: sorted.into(),
+            bounds,
+            keys: vec![Key::default(); keys as usize],
+            leases: vec![lease; history.leases.len()],
+            attached: BTreeSet::new(),
+            revision: 1,
+            compacted: 0,
+            dirty: false,
+        }
+    }
+
+    /// All keys of a span, there or not, in order.
+    pub(super) fn members<'s>(&'s self, span: &'s Span) -> &'s [u32] {
+        match span {
+            Span::One(key) => std::slice::from_ref(key),
+            Span::Many(number) => {
+                let (start, end) = self.bounds[*number as usize];
+                &self.sorted[start as usize..end as usize]
+            }
+        }
+    }
+
+    fn there<'s>(&'s self, span: &'s Span) -> impl DoubleEndedIterator<Item = u32> + 's {
+        let there = |key: &u32| self.keys[*key as usize].is_there();
+        self.members(span).iter().copied().filter(there)
+    }
+
+    /// Applies an operation, and compares its answer if there is one. Ranges pinned to a revision
+    /// are left to [`State::shows`].
+    pub(super) fn apply(&mut self, action: &Action, answered: bool) -> Result<(), Misfit> {
+        match action {
+            Action::Txn(txn) => {
+                let txn = &self.history.txns[*txn as usize];
+                let mut chosen = Vec::new();
+                self.choose(txn, &mut chosen);
+                self.check_branch(txn, &mut chosen.iter())?;
+                self.run(txn, &mut chosen.iter(), answered)?;
+            }
+            other => {
+                self.check(other)?;
+                self.part(other, answered)?;
+            }
+        }
+        if std::mem::take(&mut self.dirty) {
+            self.revision += 1;
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, action: &Action, answered: bool) -> Result<(), Misfit> {
+        match *action {
+            Action::Get { key, kv } => match answered {
+                true => self.same(key, kv),
+                false => Ok(()),
+            },
+            Action::Range(range) => {
+                let range = &self.history.ranges[range as usize];
+                match answered && range.pin == 0 {
+                    true => self.shows(range),
+                    false => Ok(()),
+                }
+            }
+            Action::Put {
+                key,
+                value,
+                lease,
+                form,
+            } => {
+                let form = self.history.puts.get(form as usize);
+                if answered {
+                    self.previous(key, form)?;
+                }
+                self.put(key, value, lease, form);
+                Ok(())
+            }
+            Action::Delete(delete) => {
+                let delete = &self.history.deletes[delete as usize];
+                self.delete(delete, answered)
+            }
+            Action::Revoke(lease) => self.revoke(lease),
+            Action::Txn(_) | Action::Compact(_) | Action::Grant { .. } | Action::Error => {
+                Err(misfit("not to be applied so"))
+            }
+        }
+    }
+
+    fn check(&self, action: &Action) -> Result<(), Misfit> {
+        let Action::Put {
+            key, lease, form, ..
+        } = *action
+        else {
+            return Ok(());
+        };
+        if lease != 0 && self.leases[lease as usize].grant == NONE {
+            return Err(misfit("a put with a lease that is not there"));
+        }
+        match self.history.puts.get(form as usize) {
+            Some(form)
+                if (form.keep_value || form.keep_lease) && !self.keys[key as usize].is_there() =>
+            {
+                Err(misfit("a put that keeps what is not there"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn previous(&self, key: u32, form: Option<&PutForm>) -> Result<(), Misfit> {
+        let Some(form) = form else { return Ok(()) };
+        if !form.ask_previous {
+            return (form.previous == NONE)
+                .then_some(())
+                .ok_or(misfit("a previous key-value that was not asked for"));
+        }
+        self.same(key, form.previous)
+    }
+
+    /// Whether a key stands as an answer shows it: a key-value's number, or [`NONE`] for absent.
+    fn same(&self, key: u32, shown: u32) -> Result<(), Misfit> {
+        let own = &self.keys[key as usize];
+        let Some(kv) = self.history.kvs.get(shown as usize) else {
+            return (!own.is_there()).then_some(()).ok_or(differs(key));
+        };
+        if own.is_there() && kv.key == key && own.value == kv.value && self.numbers_agree(own, kv) {
+            Ok(())
+        } else {
+            Err(differs(key))
+        }
+    }
+
+    fn numbers_agree(&self, own: &Key, kv: &Kv) -> bool {
+        own.modified == kv.modified
+            && own.lease == kv.lease
+            && (own.version == kv.version && own.create == kv.create
+                || self.history.lean && kv.version == 0 && kv.create == 0)
+    }
+
+    /// Compares the answer to a range with the state as it stands.
+    pub(super) fn shows(&self, range: &Range) -> Result<(), Misfit> {
+        let answer = range.kvs.of(&self.history.kvs);
+        let count = self.there(&range.span).count();
+        if count != range.count as usize {
+            return Err(misfit("a count differs"));
+        }
+        if range.count_only {
+            return (answer.is_empty() && !range.more)
+                .then_some(())
+                .ok_or(misfit("more than a count is answered"));
+        }
+        let within = |number: u32, min: u32, max: u32| {
+            (min == 0 || number >= min) && (max == 0 || number <= max)
+        };
+        let passes = |key: &u32| {
+            let own = &self.keys[*key as usize];
+            within(own.modified, range.min_mod, range.max_mod)
+                && within(own.create, range.min_create, range.max_create)
+        };
+        let passing = self.there(&range.span).filter(passes);
+        let sorted = match (range.sorted_by, range.descending) {
+            (SortTarget::Key, false) => return self.shows_in_order(range, passing),
+            (SortTarget::Key, true) => return self.shows_in_order(range, passing.rev()),
+            (target, descending) => {
+                let mut sorted: Vec<u32> = passing.collect();
+                sorted.sort_by(|a, b| {
+                    let order = self.compare(target, *a, *b);
+                    if descending { order.reverse() } else { order }
+                });
+                sorted
+            }
+        };
+        // Equal ones may come in any order, and the limit may leave out any of them.
+        let mut stands_for = Vec::with_capacity(answer.len());
+        for (at, kv) in answer.iter().enumerate() {
+            let expected = *sorted.get(at).ok_or(differs(kv.key))?;
+            let alike = self.compare(range.sorted_by, expected, kv.key).is_eq();
+            if !alike || !sorted.contains(&kv.key) || stands_for.contains(&kv.key) {
+                return Err(differs(kv.key));
+            }
+            stands_for.push(kv.key);
+        }
+        let rest = sorted[answer.len()..].iter().copied();
+        self.shows_in_order(range, stands_for.into_iter().chain(rest))
+    }
+
+    fn compare(&self, target: SortTarget, a: u32, b: u32) -> Ordering {
+        let (one, other) = (&self.keys[a as usize], &self.keys[b as usize]);
+        let values = &self.history.values;
+        match target {
+            SortTarget::Key => self.history.keys.get(a).cmp(self.history.keys.get(b)),
+            SortTarget::Version => one.version.cmp(&other.version),
+            SortTarget::Create => one.create.cmp(&other.create),
+            SortTarget::Mod => one.modified.cmp(&other.modified),
+            SortTarget::Value => values.get(one.value).cmp(values.get(other.value)),
+        }
+    }
+
+    /// Compares an answer with the keys that it should show, before the limit cuts them.
+    fn shows_in_order(
+        &self,
+        range: &Range,
+        passing: impl Iterator<Item = u32>,
+    ) -> Result<(), Misfit> {
+        let answer = range.kvs.of(&self.history.kvs);
+        let most = match range.limit {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        let mut count = 0;
+        for key in passing {
+            if count < most {
+                let kv: &Kv = answer.get(count).ok_or(differs(key))?;
+                let own = &self.keys[key as usize];
+                let value = if range.keys_only {
+                    self.history.values.get(kv.value).is_empty()
+                } else {
+                    kv.value == own.value
+                };
+                if kv.key != key || !value || !self.numbers_agree(own, kv) {
+                    return Err(differs(key));
+                }
+            }
+            count += 1;
+        }
+        if answer.len() != count.min(most) || range.more != (count > most) {
+            return Err(misfit("more or less is shown than there is"));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: u32, value: u32, lease: u32, form: Option<&PutForm>) {
+        let at = self.revision + 1;
+        let before = self.keys[key as usize];
+        let keep_value = form.is_some_and(|form| form.keep_value);
+        let keep_lease = form.is_some_and(|form| form.keep_lease);
+        let new = Key {
+            value: if keep_value { before.value } else { value },
+            create: if before.is_there() { before.create } else { at },
+            modified: at,
+            version: before.version + 1,
+            lease: if keep_lease { before.lease } else { lease },
+        };
+        if before.lease != new.lease {
+            self.detach(key, before.lease);
+            self.attach(key, new.lease);
+        }
+        self.keys[key as usize] = new;
+        self.dirty = true;
+    }
+
+    fn delete(&mut self, delete: &Delete, answered: bool) -> Result<(), Misfit> {
+        if answered {
+            let answer = delete.previous.of(&self.history.kvs);
+            let mut deleted = 0;
+            for key in self.there(&delete.span) {
+                if delete.ask_previous {
+                    let index = delete.previous.start as usize + deleted;
+                    if deleted >= answer.len() {
+                        return Err(misfit("a deleted key is not shown"));
+                    }
+                    self.same(key, u32::try_from(index).expect("an index of 32 bits"))?;
+                }
+                deleted += 1;
+            }
+            let shown = if delete.ask_previous { deleted } else { 0 };
+            if deleted != delete.deleted as usize || shown != answer.len() {
+                return Err(misfit("a number of deleted keys differs"));
+            }
+        }
+        if let Span::One(key) = delete.span {
+            self.remove(key);
+            return Ok(());
+        }
+        let gone: Vec<u32> = self.there(&delete.span).collect();
+        gone.into_iter().for_each(|key| self.remove(key));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: u32) {
+        let before = std::mem::take(&mut self.keys[key as usize]);
+        if before.is_there() {
+            self.detach(key, before.lease);
+            self.dirty = true;
+        }
+    }
+
+    fn attach(&mut self, key: u32, lease: u32) {
+        if lease != 0 {
+            self.leases[lease as usize].keys.push(key);
+            self.attached.insert(lease);
+        }
+    }
+
+    fn detach(&mut self, key: u32, lease: u32) {
+        if lease == 0 {
+            return;
+        }
+        let keys = &mut self.leases[lease as usize].keys;
+        if let Some(at) = keys.iter().position(|other| *other == key) {
+            keys.swap_remove(at);
+        }
+        if keys.is_empty() {
+            self.attached.remove(&lease);
+        }
+    }
+
+    /// Grants a lease by an operation.
+    pub(super) fn grant(&mut self, lease: u32, by: u32) -> Result<(), Misfit> {
+        let lease = &mut self.leases[lease as usize];
+        if lease.grant != NONE {
+            return Err(misfit("a lease is granted that is there"));
+        }
+        lease.grant = by;
+        Ok(())
+    }
+
+    fn revoke(&mut self, lease: u32) -> Result<(), Misfit> {
+        let ended = &mut self.leases[lease as usize];
+        if lease == 0 || ended.grant == NONE {
+            return Err(misfit("a lease ends that is not there"));
+        }
+        ended.grant = NONE;
+        for key in std::mem::take(&mut ended.keys) {
+            self.keys[key as usize] = Key::default();
+            self.dirty = true;
+        }
+        self.attached.remove(&lease);
+        Ok(())
+    }
+
+    /// Ends a lease by expiry.
+    pub(super) fn expire(&mut self, lease: u32) -> Result<(), Misfit> {
+        self.apply(&Action::Revoke(lease), false)
+    }
+
+    /// Which branch each transaction takes, itself first, then the nested ones of its branch.
+    fn choose(&self, txn: &Txn, chosen: &mut Vec<bool>) {
+        let succeeded = txn
+            .guards
+            .of(&self.history.guards)
+            .iter()
+            .all(|guard| self.holds(guard));
+        chosen.push(succeeded);
+        for part in self.branch(txn, succeeded).of(&self.history.parts) {
+            if let Action::Txn(inner) = part {
+                self.choose(&self.history.txns[*inner as usize], chosen);
+            }
+        }
+    }
+
+    fn branch(&self, txn: &Txn, succeeded: bool) -> Slice {
+        if succeeded { txn.success } else { txn.failure }
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        let mut there = self.there(&guard.span).peekable();
+        if there.peek().is_none() {
+            return !matches!(guard.target, Target::Value(_))
+                && self.guards(guard, &Key::default());
+        }
+        there.all(|key| self.guards(guard, &self.keys[key as usize]))
+    }
+
+    fn guards(&self, guard: &Guard, key: &Key) -> bool {
+        let order = match guard.target {
+            Target::Version(given) => i64::from(key.version).cmp(&given),
+            Target::Create(given) => i64::from(key.create).cmp(&given),
+            Target::Mod(given) => i64::from(key.modified).cmp(&given),
+            Target::Lease(given) => self.history.leases[key.lease as usize].cmp(&given),
+            Target::Value(given) if given == key.value => Ordering::Equal,
+            Target::Value(given) => {
+                let values = &self.history.values;
+                values.get(key.value).cmp(values.get(given))
+            }
+        };
+        match guard.result {
+            CompareResult::Equal => order.is_eq(),
+            CompareResult::NotEqual => order.is_ne(),
+            CompareResult::Greater => order.is_gt(),
+            CompareResult::Less => order.is_lt(),
+        }
+    }
+
+    fn check_branch<'c>(
+        &self,
+        txn: &Txn,
+        chosen: &mut impl Iterator<Item = &'c bool>,
+    ) -> Result<(), Misfit> {
+        let succeeded = *chosen.next().ok_or(misfit("a branch was not chosen"))?;
+        for part in self.branch(txn, succeeded).of(&self.history.parts) {
+            match part {
+                Action::Txn(inner) => {
+                    self.check_branch(&self.history.txns[*inner as usize], chosen)?;
+                }
+                part => self.check(part)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn run<'c>(
+        &mut self,
+        txn: &Txn,
+        chosen: &mut impl Iterator<Item = &'c bool>,
+        answered: bool,
+    ) -> Result<(), Misfit> {
+        let succeeded = *chosen.next().ok_or(misfit("a branch was not chosen"))?;
+        if answered && succeeded != txn.succeeded {
+            let guards = txn.guards.of(&self.history.guards);
+            let key = match guards.first().map(|guard| guard.span) {
+                Some(Span::One(key)) => key,
+                _ => NONE,
+            };
+            let why = "a transaction takes the other branch";
+            return Err(Misfit { why, key });
+        }
+        let history = self.history;
+        for part in self.branch(txn, succeeded).of(&history.parts) {
+            match part {
+                Action::Txn(inner) => self.run(&history.txns[*inner as usize], chosen, answered)?,
+                part => self.part(part, answered)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What a write would do here, key by key; nothing if it would be refused.
+    pub(super) fn effects(&self, action: &Action, effects: &mut Vec<(u32, Effect)>) {
+        effects.clear();
+        match action {
+            Action::Txn(txn) => {
+                let txn = &self.history.txns[*txn as usize];
+                let mut chosen = Vec::new();
+                self.choose(txn, &mut chosen);
+                if self.check_branch(txn, &mut chosen.iter()).is_ok() {
+                    self.effects_of(txn, &mut chosen.iter(), effects);
+                }
+            }
+            part if self.check(part).is_ok() => self.effects_of_part(part, effects),
+            _ => {}
+        }
+    }
+
+    fn effects_of<'c>(
+        &self,
+        txn: &Txn,
+        chosen: &mut impl Iterator<Item = &'c bool>,
+        effects: &mut Vec<(u32, Effect)>,
+    ) {
+        let succeeded = chosen.next().is_some_and(|chosen| *chosen);
+        for part in self.branch(txn, succeeded).of(&self.history.parts) {
+            match part {
+                Action::Txn(inner) => {
+                    self.effects_of(&self.history.txns[*inner as usize], chosen, effects);
+                }
+                part => self.effects_of_part(part, effects),
+            }
+        }
+    }
+
+    fn effects_of_part(&self, part: &Action, effects: &mut Vec<(u32, Effect)>) {
+        match *part {
+            Action::Put {
+                key, value, form, ..
+            } => {
+                let form = self.history.puts.get(form as usize);
+                let value = match form {
+                    Some(form) if form.keep_value => self.keys[key as usize].value,
+                    _ => value,
+                };
+                effects.push((key, Effect::Put { value }));
+            }
+            Action::Delete(delete) => {
+                let span = &self.history.deletes[delete as usize].span;
+                effects.extend(self.there(span).map(|key| (key, Effect::Delete)));
+            }
+            Action::Revoke(lease) if self.leases[lease as usize].grant != NONE => {
+                let keys = &self.leases[lease as usize].keys;
+                effects.extend(keys.iter().map(|key| (*key, Effect::Delete)));
+            }
+            _ => {}
+        }
+    }
+}
