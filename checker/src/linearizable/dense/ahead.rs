@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use super::effects::Effect;
 use super::history::{Action, Dense, Kv, NONE, Op, Part, Range, Span, Target, Txn};
 use super::place::Places;
-use super::state::{Effect, Key, State};
+use super::state::{Key, State};
 use crate::history::CompareResult;
 
 /// Entries of one key that are looked through at most for the next answer.

@@ -7,9 +7,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::ahead::{Ahead, Fit};
+use super::effects::Effect;
 use super::history::{Action, Dense, Op, Part, nanos};
 use super::place::Places;
-use super::state::{Effect, State};
+use super::state::State;
 
 /// Of the plain puts of one key, and of all other writes, so many of the latest called are tried
 /// first.

@@ -9,10 +9,14 @@
 //! Time and memory are linear in the history, apart from sorting within one revision.
 
 mod ahead;
+mod effects;
+mod fill;
 mod gaps;
 mod history;
 mod intern;
 mod place;
+mod ranges;
+mod record;
 mod replay;
 mod state;
 

@@ -4,10 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::history::{
-    Action, Delete, Dense, Guard, Kv, NONE, PutForm, Range, Slice, Span, Target, Txn,
-};
-use crate::history::{CompareResult, SortTarget};
+use super::history::{Action, Delete, Dense, Guard, Kv, NONE, PutForm, Slice, Span, Target, Txn};
+use crate::history::CompareResult;
 use crate::model::bounds;
 
 /// Why an operation does not fit where it was tried.
@@ -18,7 +16,7 @@ pub(super) struct Misfit {
     pub key: u32,
 }
 
-const fn differs(key: u32) -> Misfit {
+pub(super) const fn differs(key: u32) -> Misfit {
     let why = "a key is shown otherwise than it is";
     Misfit { why, key }
 }
@@ -51,16 +49,9 @@ pub(super) struct Lease {
     pub keys: Vec<u32>,
 }
 
-/// What a write does to one key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Put { value: u32 },
-    Delete,
-}
-
 #[derive(Clone)]
 pub(super) struct State<'h> {
-    history: &'h Dense,
+    pub(super) history: &'h Dense,
     /// All keys in the order of their bytes.
     sorted: Rc<[u32]>,
     /// For each of [`Dense::spans`], its part of `sorted`.
@@ -120,7 +111,7 @@ impl<'h> State<'h> {
         }
     }
 
-    fn there<'s>(&'s self, span: &'s Span) -> impl DoubleEndedIterator<Item = u32> + 's {
+    pub(super) fn there<'s>(&'s self, span: &'s Span) -> impl DoubleEndedIterator<Item = u32> + 's {
         let there = |key: &u32| self.keys[*key as usize].is_there();
         self.members(span).iter().copied().filter(there)
     }
@@ -184,7 +175,7 @@ impl<'h> State<'h> {
         }
     }
 
-    fn check(&self, action: &Action) -> Result<(), Misfit> {
+    pub(super) fn check(&self, action: &Action) -> Result<(), Misfit> {
         let Action::Put {
             key, lease, form, ..
         } = *action
@@ -227,103 +218,11 @@ impl<'h> State<'h> {
         }
     }
 
-    fn numbers_agree(&self, own: &Key, kv: &Kv) -> bool {
+    pub(super) fn numbers_agree(&self, own: &Key, kv: &Kv) -> bool {
         own.modified == kv.modified
             && own.lease == kv.lease
             && (own.version == kv.version && own.create == kv.create
                 || self.history.lean && kv.version == 0 && kv.create == 0)
-    }
-
-    /// Compares the answer to a range with the state as it stands.
-    pub(super) fn shows(&self, range: &Range) -> Result<(), Misfit> {
-        let answer = range.kvs.of(&self.history.kvs);
-        let count = self.there(&range.span).count();
-        if count != range.count as usize {
-            return Err(misfit("a count differs"));
-        }
-        if range.count_only {
-            return (answer.is_empty() && !range.more)
-                .then_some(())
-                .ok_or(misfit("more than a count is answered"));
-        }
-        let within = |number: u32, min: u32, max: u32| {
-            (min == 0 || number >= min) && (max == 0 || number <= max)
-        };
-        let passes = |key: &u32| {
-            let own = &self.keys[*key as usize];
-            within(own.modified, range.min_mod, range.max_mod)
-                && within(own.create, range.min_create, range.max_create)
-        };
-        let passing = self.there(&range.span).filter(passes);
-        let sorted = match (range.sorted_by, range.descending) {
-            (SortTarget::Key, false) => return self.shows_in_order(range, passing),
-            (SortTarget::Key, true) => return self.shows_in_order(range, passing.rev()),
-            (target, descending) => {
-                let mut sorted: Vec<u32> = passing.collect();
-                sorted.sort_by(|a, b| {
-                    let order = self.compare(target, *a, *b);
-                    if descending { order.reverse() } else { order }
-                });
-                sorted
-            }
-        };
-        // Equal ones may come in any order, and the limit may leave out any of them.
-        let mut stands_for = Vec::with_capacity(answer.len());
-        for (at, kv) in answer.iter().enumerate() {
-            let expected = *sorted.get(at).ok_or(differs(kv.key))?;
-            let alike = self.compare(range.sorted_by, expected, kv.key).is_eq();
-            if !alike || !sorted.contains(&kv.key) || stands_for.contains(&kv.key) {
-                return Err(differs(kv.key));
-            }
-            stands_for.push(kv.key);
-        }
-        let rest = sorted[answer.len()..].iter().copied();
-        self.shows_in_order(range, stands_for.into_iter().chain(rest))
-    }
-
-    fn compare(&self, target: SortTarget, a: u32, b: u32) -> Ordering {
-        let (one, other) = (&self.keys[a as usize], &self.keys[b as usize]);
-        let values = &self.history.values;
-        match target {
-            SortTarget::Key => self.history.keys.get(a).cmp(self.history.keys.get(b)),
-            SortTarget::Version => one.version.cmp(&other.version),
-            SortTarget::Create => one.create.cmp(&other.create),
-            SortTarget::Mod => one.modified.cmp(&other.modified),
-            SortTarget::Value => values.get(one.value).cmp(values.get(other.value)),
-        }
-    }
-
-    /// Compares an answer with the keys that it should show, before the limit cuts them.
-    fn shows_in_order(
-        &self,
-        range: &Range,
-        passing: impl Iterator<Item = u32>,
-    ) -> Result<(), Misfit> {
-        let answer = range.kvs.of(&self.history.kvs);
-        let most = match range.limit {
-            0 => usize::MAX,
-            limit => limit as usize,
-        };
-        let mut count = 0;
-        for key in passing {
-            if count < most {
-                let kv: &Kv = answer.get(count).ok_or(differs(key))?;
-                let own = &self.keys[key as usize];
-                let value = if range.keys_only {
-                    self.history.values.get(kv.value).is_empty()
-                } else {
-                    kv.value == own.value
-                };
-                if kv.key != key || !value || !self.numbers_agree(own, kv) {
-                    return Err(differs(key));
-                }
-            }
-            count += 1;
-        }
-        if answer.len() != count.min(most) || range.more != (count > most) {
-            return Err(misfit("more or less is shown than there is"));
-        }
-        Ok(())
     }
 
     fn put(&mut self, key: u32, value: u32, lease: u32, form: Option<&PutForm>) {
@@ -432,7 +331,7 @@ impl<'h> State<'h> {
     }
 
     /// Which branch each transaction takes, itself first, then the nested ones of its branch.
-    fn choose(&self, txn: &Txn, chosen: &mut Vec<bool>) {
+    pub(super) fn choose(&self, txn: &Txn, chosen: &mut Vec<bool>) {
         let succeeded = txn
             .guards
             .of(&self.history.guards)
@@ -446,7 +345,7 @@ impl<'h> State<'h> {
         }
     }
 
-    fn branch(&self, txn: &Txn, succeeded: bool) -> Slice {
+    pub(super) fn branch(&self, txn: &Txn, succeeded: bool) -> Slice {
         if succeeded { txn.success } else { txn.failure }
     }
 
@@ -479,7 +378,7 @@ impl<'h> State<'h> {
         }
     }
 
-    fn check_branch<'c>(
+    pub(super) fn check_branch<'c>(
         &self,
         txn: &Txn,
         chosen: &mut impl Iterator<Item = &'c bool>,
@@ -520,63 +419,5 @@ impl<'h> State<'h> {
             }
         }
         Ok(())
-    }
-
-    /// What a write would do here, key by key; nothing if it would be refused.
-    pub(super) fn effects(&self, action: &Action, effects: &mut Vec<(u32, Effect)>) {
-        effects.clear();
-        match action {
-            Action::Txn(txn) => {
-                let txn = &self.history.txns[*txn as usize];
-                let mut chosen = Vec::new();
-                self.choose(txn, &mut chosen);
-                if self.check_branch(txn, &mut chosen.iter()).is_ok() {
-                    self.effects_of(txn, &mut chosen.iter(), effects);
-                }
-            }
-            part if self.check(part).is_ok() => self.effects_of_part(part, effects),
-            _ => {}
-        }
-    }
-
-    fn effects_of<'c>(
-        &self,
-        txn: &Txn,
-        chosen: &mut impl Iterator<Item = &'c bool>,
-        effects: &mut Vec<(u32, Effect)>,
-    ) {
-        let succeeded = chosen.next().is_some_and(|chosen| *chosen);
-        for part in self.branch(txn, succeeded).of(&self.history.parts) {
-            match part {
-                Action::Txn(inner) => {
-                    self.effects_of(&self.history.txns[*inner as usize], chosen, effects);
-                }
-                part => self.effects_of_part(part, effects),
-            }
-        }
-    }
-
-    fn effects_of_part(&self, part: &Action, effects: &mut Vec<(u32, Effect)>) {
-        match *part {
-            Action::Put {
-                key, value, form, ..
-            } => {
-                let form = self.history.puts.get(form as usize);
-                let value = match form {
-                    Some(form) if form.keep_value => self.keys[key as usize].value,
-                    _ => value,
-                };
-                effects.push((key, Effect::Put { value }));
-            }
-            Action::Delete(delete) => {
-                let span = &self.history.deletes[delete as usize].span;
-                effects.extend(self.there(span).map(|key| (key, Effect::Delete)));
-            }
-            Action::Revoke(lease) if self.leases[lease as usize].grant != NONE => {
-                let keys = &self.leases[lease as usize].keys;
-                effects.extend(keys.iter().map(|key| (*key, Effect::Delete)));
-            }
-            _ => {}
-        }
     }
 }
