@@ -1,0 +1,8 @@
+//! Anomalies of list-append transactions.
+
+mod by_hand;
+mod large;
+mod oracle;
+mod random;
+mod simulate;
+mod text;
