@@ -250,6 +250,31 @@ impl Anomaly {
         }
     }
 
+    /// The lists that it is about.
+    #[must_use]
+    pub fn keys(&self) -> Vec<u32> {
+        match self {
+            Self::Internal { key, .. }
+            | Self::DuplicateElements { key, .. }
+            | Self::UnwrittenRead { key, .. }
+            | Self::AbortedRead { key, .. }
+            | Self::IntermediateRead { key, .. }
+            | Self::OutOfOrder { key, .. }
+            | Self::DirtyUpdate { key, .. }
+            | Self::IncompatibleOrder { key, .. }
+            | Self::LostUpdate { key, .. } => vec![*key],
+            Self::Cycle { steps, .. } => steps
+                .iter()
+                .filter_map(|step| match step.because {
+                    Dependency::WriteWrite { key, .. }
+                    | Dependency::WriteRead { key, .. }
+                    | Dependency::ReadWrite { key, .. } => Some(key),
+                    Dependency::Process | Dependency::RealTime => None,
+                })
+                .collect(),
+        }
+    }
+
     /// The weakest models that it rules out.
     #[must_use]
     pub fn weakest_ruled_out(&self) -> &'static [Model] {

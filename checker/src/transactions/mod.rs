@@ -39,12 +39,16 @@ mod explain;
 mod graph;
 mod index;
 mod models;
+mod projection;
 mod reads;
 mod replay;
+mod second_opinion;
 mod versions;
 
 pub use anomaly::{Anomaly, CycleKind, Dependency, Names, Ordering, Step};
 pub use models::Model;
+pub use projection::{Projection, format, parse, project};
+pub use second_opinion::{ENGINE, SecondOpinion, second_opinion};
 
 use components::components;
 use graph::{Edges, Graph};

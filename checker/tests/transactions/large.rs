@@ -199,7 +199,7 @@ fn change(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 
     #[test]
     fn legal_histories_hold_and_one_change_is_found(seed in any::<u64>()) {

@@ -162,7 +162,7 @@ fn is_so(anomaly: &Anomaly, transactions: &[Transaction]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
     #[test]
     fn the_verdict_is_that_of_every_order(seed in any::<u64>()) {
