@@ -1,6 +1,6 @@
 //! Anomalies as sentences.
 
-use super::{Anomaly, Dependency, Model, Names, Step};
+use super::{Anomaly, Dependency, Names, Step};
 
 impl Anomaly {
     /// One sentence that stands alone.
@@ -54,7 +54,7 @@ impl Anomaly {
         format!("{}: {what}", self.name())
     }
 
-    /// The argument, one sentence a line; the last says which models it rules out.
+    /// The argument, one sentence a line; the last says what it rules out.
     #[must_use]
     pub fn sentences(&self, names: &Names<'_>) -> Vec<String> {
         let (t, k, e) = (names.transaction, names.key, names.element);
@@ -191,8 +191,12 @@ impl Anomaly {
                 None => steps.iter().map(|step| dependency(step, names)).collect(),
             },
         };
-        let models: Vec<_> = self.rules_out().into_iter().map(Model::name).collect();
-        lines.push(format!("This rules out: {}.", models.join(", ")));
+        let models = self.weakest_ruled_out().iter().map(|model| model.name());
+        let models: Vec<_> = models.collect();
+        lines.push(format!(
+            "This rules out {}, and every stronger model.",
+            models.join(" and ")
+        ));
         lines
     }
 }

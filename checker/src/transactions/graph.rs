@@ -43,7 +43,7 @@ pub(super) struct Edge {
     pub(super) then: u32,
 }
 
-/// Transactions, then the ends of chains, then barriers of real time.
+/// Transactions, then the ends of chains of versions, then barriers of time.
 pub(super) struct Graph {
     pub(super) transactions: u32,
     nodes: u32,
@@ -116,60 +116,48 @@ impl Builder {
         }
     }
 
-    fn processes(&mut self, transactions: &[Transaction], committed: &[bool]) {
-        let mut sent: Vec<_> = (0..)
-            .zip(transactions)
-            .filter(|(at, _)| committed[*at as usize])
-            .map(|(at, t)| (t.process, t.call, at))
-            .collect();
-        sent.sort_unstable();
-        for process in sent.chunk_by(|a, b| a.0 == b.0) {
-            let mut before: Option<(u64, u32)> = None;
-            for (_, call, at) in process {
-                if let Some((ret, last)) = before
-                    && ret < *call
-                {
-                    self.edge(last, Edges::PROCESS, *at, NONE, NONE);
-                }
-                let end = returned(&transactions[*at as usize]);
-                before = match (end, before) {
-                    (Some(end), Some((ret, last))) if end < ret => Some((ret, last)),
-                    (Some(end), _) => Some((end, *at)),
-                    (None, before) => before,
-                };
-            }
-        }
-    }
-
-    fn real_time(&mut self, transactions: &[Transaction], committed: &[bool]) {
+    /// Chains of barriers: one for each process, and one for real time.
+    fn precedences(&mut self, transactions: &[Transaction], committed: &[bool]) {
         let mut events = Vec::with_capacity(2 * transactions.len());
         for (at, transaction) in (0..).zip(transactions) {
             if committed[at as usize] {
-                events.push((transaction.call, false, at));
-                events.extend(returned(transaction).map(|ret| (ret, true, at)));
+                let process = transaction.process;
+                events.push((process, transaction.call, false, at));
+                events.extend(returned(transaction).map(|ret| (process, ret, true, at)));
             }
         }
+        self.chains(&mut events, Edges::PROCESS);
+        for (process, ..) in &mut events {
+            *process = 0;
+        }
+        self.chains(&mut events, Edges::REAL_TIME);
+    }
+
+    /// A chain for each group of events: group, time, whether it is a return, transaction.
+    fn chains(&mut self, events: &mut [(u32, u64, bool, u32)], kind: Edges) {
         // Calls come before returns of the same time: these do not order.
         events.sort_unstable();
-        let mut barrier = NONE;
-        let mut open = false;
-        for (_, is_return, at) in events {
-            if !is_return {
-                open = false;
-                if barrier != NONE {
-                    self.edge(barrier, Edges::REAL_TIME, at, NONE, NONE);
+        for group in events.chunk_by(|a, b| a.0 == b.0) {
+            let mut barrier = NONE;
+            let mut open = false;
+            for (_, _, is_return, at) in group {
+                if !is_return {
+                    open = false;
+                    if barrier != NONE {
+                        self.edge(barrier, kind, *at, NONE, NONE);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            if !open {
-                let next = self.node();
-                if barrier != NONE {
-                    self.edge(barrier, Edges::REAL_TIME, next, NONE, NONE);
+                if !open {
+                    let next = self.node();
+                    if barrier != NONE {
+                        self.edge(barrier, kind, next, NONE, NONE);
+                    }
+                    barrier = next;
+                    open = true;
                 }
-                barrier = next;
-                open = true;
+                self.edge(*at, kind, barrier, NONE, NONE);
             }
-            self.edge(at, Edges::REAL_TIME, barrier, NONE, NONE);
         }
     }
 }
@@ -192,8 +180,7 @@ impl Graph {
         for versions in versions {
             builder.versions(index, versions);
         }
-        builder.processes(transactions, &reads.committed);
-        builder.real_time(transactions, &reads.committed);
+        builder.precedences(transactions, &reads.committed);
         let Builder { nodes, edges } = builder;
         let mut starts = vec![0; nodes as usize + 1];
         for (from, _) in &edges {

@@ -14,9 +14,9 @@
 //! * *process*: a process had the answer of one transaction before it sent the next,
 //! * *real time*: a transaction returned before another was called; equal times do not order.
 //!
-//! Each of them must hold in every serial order, so that a cycle proves that there is none. Real
-//! time is not written down pair by pair: returns lead to barriers in a chain, and each call comes
-//! from the last barrier before it, which is linear and exact.
+//! Each of them must hold in every serial order, so that a cycle proves that there is none. The
+//! last two are not written down pair by pair: returns lead to barriers in a chain, and each call
+//! comes from the last barrier before it, which is linear and exact.
 //!
 //! **What is proved.** [`Outcome::Violated`] lists anomalies, each of which proves by itself that
 //! the history is not strictly serializable, and names the weaker models that it rules out as well.

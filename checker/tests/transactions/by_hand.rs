@@ -343,7 +343,7 @@ fn a_witness_is_two_transactions_in_a_sentence() {
         [
             "G-single-realtime: 2 transactions must each come before the next, and the last before the first",
             "T1 appended 3 to k, T2 read k without it although T2 began after T1 had returned.",
-            "This rules out: strong snapshot isolation, strict serializable.",
+            "This rules out strong snapshot isolation, and every stronger model.",
         ]
     );
     let lines = sentences(
@@ -357,6 +357,23 @@ fn a_witness_is_two_transactions_in_a_sentence() {
             "T2 read y empty, without 1, which T1 appended.",
         ]
     );
+}
+
+#[test]
+fn what_lies_between_in_a_process_or_in_time_is_no_part_of_a_witness() {
+    let between: String = (1..20)
+        .map(|n| format!("1 {}..{} ok read z\n", 10 * n, 10 * n + 9))
+        .collect();
+    for (last, name) in [(1, "G-single-process"), (2, "G-single-realtime")] {
+        let text = format!("1 0..9 ok append x 1\n{between}{last} 200..209 ok read x");
+        let transactions = history(&text);
+        let Outcome::Violated { anomalies, .. } = check(&transactions, &Options::default()).outcome
+        else {
+            panic!("it is violated")
+        };
+        assert_eq!(anomalies[0].name(), name);
+        assert_eq!(anomalies[0].transactions(), [0, 20]);
+    }
 }
 
 #[test]

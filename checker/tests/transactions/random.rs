@@ -2,7 +2,7 @@
 //! against the history it was found in.
 
 use checker::transactions::{
-    Anomaly, Dependency, Operation, Options, Outcome, Status, Step, Transaction, check,
+    Anomaly, Dependency, Model, Operation, Options, Outcome, Status, Step, Transaction, check,
 };
 use proptest::prelude::*;
 
@@ -178,6 +178,10 @@ proptest! {
             Outcome::Holds { .. } => prop_assert!(legal, "{}", render(&transactions)),
             Outcome::Violated { anomalies, .. } => {
                 prop_assert!(!legal, "{anomalies:#?}\n{}", render(&transactions));
+                for anomaly in &anomalies {
+                    let models = anomaly.rules_out();
+                    prop_assert_eq!(models.last(), Some(&Model::StrictSerializable));
+                }
                 // What contradicts itself shows no order.
                 let clear = |a: &Anomaly| !matches!(a, Anomaly::Internal { .. });
                 let checked = anomalies.iter().all(clear).then_some(&anomalies);
