@@ -11,6 +11,7 @@ use crate::history::{
 };
 use crate::linearizable;
 use crate::stats;
+use crate::transactions::{self, SecondOpinion};
 use crate::verdict::{CheckReport, Exit, FINDINGS_MAX, Finding, Guarantee, Judgement, Verdict};
 use crate::zones::{self, CrossCheck};
 
@@ -201,14 +202,19 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
 }
 
 /// Calls the linearizability engine, in a prefix with what both streams are known to cover, and has
-/// it cross-checked. The second part says how the two engines disagree, if they do.
+/// it cross-checked by zones, and by the anomalies of transactions where keys hold lists. The
+/// second part says how the engines disagree, if they do.
 fn linearizable(
     run: &Run<'_>,
     options: &linearizable::Options<'_>,
 ) -> (CheckReport, Option<String>) {
     let both = |history: &[Record], observations: &[ObservationRecord]| {
         let report = linearizable::report(history, observations, options);
-        reconcile(report, &zones::cross_check(history, observations))
+        let (report, torn) = reconcile(report, &zones::cross_check(history, observations));
+        let options = transactions::Options::default();
+        let opinion = transactions::second_opinion(history, observations, &options);
+        let (report, torn_too) = hear(report, &opinion);
+        (report, torn.or(torn_too))
     };
     if run.history_complete && run.observations_complete {
         return both(run.history, run.observations);
@@ -225,17 +231,46 @@ fn reconcile(mut report: CheckReport, cross: &CrossCheck) -> (CheckReport, Optio
     if report.verdict != Verdict::Holds || cross.violations.is_empty() {
         return (report, None);
     }
+    let (report, fault) = torn(report, zones::ENGINE, &cross.violations);
+    (report, Some(fault))
+}
+
+/// Takes the second opinion on transactions. What it finds against an order is a fault of the
+/// harness, as above. Where there is no order, its findings are listed after the others; and where
+/// the first engine could not decide, they do: each is a proof.
+fn hear(mut report: CheckReport, opinion: &SecondOpinion) -> (CheckReport, Option<String>) {
+    report.figures.extend(opinion.named_figures());
+    let Some(first) = opinion.violations.first() else {
+        return (report, None);
+    };
+    if report.verdict == Verdict::Holds {
+        let (report, fault) = torn(report, transactions::ENGINE, &opinion.violations);
+        return (report, Some(fault));
+    }
+    if report.verdict == Verdict::Inconclusive {
+        report.verdict = Verdict::Violated;
+        report.summary = format!("{}, by {}", first.title, transactions::ENGINE);
+        report.findings.splice(0..0, opinion.violations.clone());
+    } else {
+        report.findings.extend(opinion.violations.clone());
+    }
+    let omitted = report.findings.len().saturating_sub(FINDINGS_MAX);
+    report.findings.truncate(FINDINGS_MAX);
+    report.findings_omitted += omitted as u64;
+    (report, None)
+}
+
+/// The report of two engines that disagree, and what to say of it.
+fn torn(mut report: CheckReport, engine: &str, violations: &[Finding]) -> (CheckReport, String) {
     let fault = format!(
-        "{} rejects what {} accepts: {}",
-        zones::ENGINE,
-        report.engine,
-        cross.violations[0].title
+        "{engine} rejects what {} accepts: {}",
+        report.engine, violations[0].title
     );
     report.verdict = Verdict::Inconclusive;
     report.summary.clone_from(&fault);
-    report.findings.clone_from(&cross.violations);
+    report.findings = violations.to_vec();
     report.findings.truncate(FINDINGS_MAX);
-    (report, Some(fault))
+    (report, fault)
 }
 
 /// Turns what holds in a prefix into what is not known of the whole.
@@ -320,13 +355,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn engines_that_disagree_are_a_harness_fault_and_no_verdict() {
-        let mut cross = zones::cross_check(&[], &[]);
-        let (agreed, fault) = reconcile(report(Verdict::Holds), &cross);
-        assert_eq!((agreed.verdict, fault), (Verdict::Holds, None));
-
-        cross.violations.push(Finding {
+    fn stale() -> Finding {
+        Finding {
             title: "k is stale".to_owned(),
             explanation: Vec::new(),
             operations: Vec::new(),
@@ -335,7 +365,40 @@ mod tests {
             revisions: Vec::new(),
             keys: Vec::new(),
             at: None,
-        });
+        }
+    }
+
+    #[test]
+    fn anomalies_of_transactions_disagree_decide_or_are_listed() {
+        let mut opinion = transactions::second_opinion(&[], &[], &transactions::Options::default());
+        let (agreed, fault) = hear(report(Verdict::Holds), &opinion);
+        assert_eq!((agreed, fault), (report(Verdict::Holds), None));
+
+        opinion.violations.push(stale());
+        let (torn, fault) = hear(report(Verdict::Holds), &opinion);
+        assert_eq!(torn.verdict, Verdict::Inconclusive);
+        assert!(fault.is_some_and(|fault| fault.contains("list-append")));
+
+        let (decided, fault) = hear(report(Verdict::Inconclusive), &opinion);
+        assert_eq!((decided.verdict, fault), (Verdict::Violated, None));
+
+        let mut violated = report(Verdict::Violated);
+        violated.findings = vec![stale(); FINDINGS_MAX];
+        let (listed, fault) = hear(violated, &opinion);
+        assert_eq!((listed.verdict, fault), (Verdict::Violated, None));
+        assert_eq!(
+            (listed.findings.len(), listed.findings_omitted),
+            (FINDINGS_MAX, 1)
+        );
+    }
+
+    #[test]
+    fn engines_that_disagree_are_a_harness_fault_and_no_verdict() {
+        let mut cross = zones::cross_check(&[], &[]);
+        let (agreed, fault) = reconcile(report(Verdict::Holds), &cross);
+        assert_eq!((agreed.verdict, fault), (Verdict::Holds, None));
+
+        cross.violations.push(stale());
         let (torn, fault) = reconcile(report(Verdict::Holds), &cross);
         assert_eq!(torn.verdict, Verdict::Inconclusive);
         assert!(fault.is_some_and(|fault| fault.contains("k is stale")));

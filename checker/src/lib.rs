@@ -10,5 +10,6 @@ pub mod linearizable;
 pub mod model;
 pub mod models;
 pub mod stats;
+pub mod transactions;
 pub mod verdict;
 pub mod zones;

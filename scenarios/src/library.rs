@@ -23,6 +23,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "auth-member-add",
         "auth-stale-permissions",
         "auth-txn-read",
+        "list-append",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The major version of `plan.toml`. A newer major is refused.
 pub const PLAN_MAJOR: u32 = 1;
 /// The minor version: grows when fields are added.
-pub const PLAN_MINOR: u32 = 0;
+pub const PLAN_MINOR: u32 = 1;
 /// How seeds become plans. A change of any draw changes this name, so that an old seed is never
 /// silently read as another plan.
 pub const SEED_SCHEME: &str = "chacha20-named-streams-1";
@@ -240,6 +240,10 @@ weights! {
     /// etcd before 3.7 checks other permissions on the proposing member than on the rest, and
     /// members diverge (a sibling of <https://github.com/etcd-io/etcd/issues/18667>).
     txn_across_prefixes = 0,
+    /// A read of one to three lists in one transaction and, if it was answered, a transaction that
+    /// appends to one or two of them, guarded by their mod revisions. Lists are keys of their own,
+    /// whatever the prefixes. Off by default, as it is for users without permission on them.
+    list_append = 0,
     /// Lease grant.
     lease_grant = 2,
     /// Lease revocation.

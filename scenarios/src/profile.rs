@@ -3,7 +3,7 @@
 use crate::plan::{Profile, Weights};
 
 /// Names of the profiles, as in `traffic.profile`.
-pub const PROFILES: [&str; 3] = ["default", "writes", "auth"];
+pub const PROFILES: [&str; 4] = ["default", "writes", "auth", "lists"];
 
 /// The profile of this name.
 ///
@@ -12,6 +12,7 @@ pub const PROFILES: [&str; 3] = ["default", "writes", "auth"];
 ///   that need entries in flight at a given moment.
 /// - `auth`: what a user with permission on some prefixes can do; no leases, compactions or
 ///   watches, whose refusals depend on more than the user's prefixes.
+/// - `lists`: mostly reads of lists and appends to them in transactions, with some of the rest.
 #[must_use]
 pub fn profile(name: &str) -> Option<Profile> {
     let weights = match name {
@@ -37,6 +38,15 @@ pub fn profile(name: &str) -> Option<Profile> {
             delete: 4,
             txn_cas: 8,
             txn_multi: 4,
+            ..Weights::none()
+        },
+        "lists" => Weights {
+            get: 4,
+            put: 8,
+            delete: 1,
+            txn_cas: 3,
+            txn_multi: 2,
+            list_append: 60,
             ..Weights::none()
         },
         _ => return None,

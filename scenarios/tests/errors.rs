@@ -199,7 +199,7 @@ fn unknown_profile() {
     refused(
         "[traffic]\nprofile = \"writse\"\n",
         "my.toml:4:11: traffic: profile: unknown profile \"writse\"; did you mean \"writes\"? \
-         Allowed: default, writes, auth",
+         Allowed: default, writes, auth, lists",
     );
 }
 
@@ -275,7 +275,7 @@ fn unknown_scenario() {
         find("defrag-crsh").unwrap_err().to_string(),
         "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\"? Allowed: steady, \
          random-kills, defrag-crash, auth-member-add, auth-stale-permissions, \
-         auth-txn-read (or name a file: by a path with a '/', or ending in .toml)"
+         auth-txn-read, list-append (or name a file: by a path with a '/', or ending in .toml)"
     );
     let error = find("no-such-dir/my.toml").unwrap_err().to_string();
     assert!(error.starts_with("no-such-dir/my.toml: "), "{error}");

@@ -10,6 +10,8 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use scenarios::plan::Profile;
 
+use super::lists::Lists;
+
 /// Leases a client keeps for puts, at most.
 const LEASES_KEPT_MAX: usize = 3;
 
@@ -27,6 +29,7 @@ pub(super) struct Draw {
     compacted: i64,
     seen: BTreeMap<Bytes, KeyValue>,
     held: Vec<i64>,
+    lists: Lists,
 }
 
 impl Draw {
@@ -47,6 +50,7 @@ impl Draw {
             compacted: 0,
             seen: BTreeMap::new(),
             held: Vec::new(),
+            lists: Lists::new(seed, client, profile.keys),
         }
     }
 
@@ -61,6 +65,9 @@ impl Draw {
 
     /// The next request.
     pub(super) fn next(&mut self) -> Request {
+        if let Some(append) = self.lists.take() {
+            return Request::Txn(append);
+        }
         let mut point = self.rng.random_range(0..self.total);
         let mut name = "get";
         for (candidate, weight) in &self.weights {
@@ -142,6 +149,7 @@ impl Draw {
                 Request::Txn(self.multi(Some(&prefix)))
             }
             "txn_across_prefixes" => Request::Txn(self.multi(None)),
+            "list_append" => Request::Txn(self.lists.read()),
             "lease_revoke" if !self.held.is_empty() => {
                 let at = self.rng.random_range(0..self.held.len());
                 Request::LeaseRevoke {
@@ -337,6 +345,7 @@ impl Draw {
 
     /// Takes in what an answer shows.
     pub(super) fn learn(&mut self, request: &Request, outcome: &Outcome) {
+        self.lists.learn(outcome);
         if let (Request::Compact { revision, .. }, Outcome::Ok { .. }) = (request, outcome) {
             self.compacted = self.compacted.max(*revision);
         }

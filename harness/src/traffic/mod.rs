@@ -7,6 +7,7 @@
 
 mod client;
 mod draw;
+mod lists;
 mod watcher;
 
 use std::sync::Arc;
