@@ -192,6 +192,9 @@ impl<'h> Gaps<'h> {
                 return;
             }
             pool.called += 1;
+            if pool.used.contains(op) {
+                continue;
+            }
             match operation.action {
                 Action::Put { .. } if self.reserved.contains_key(op) => {}
                 Action::Put { key, .. } => pool.puts.entry(key).or_default().push(*op),
@@ -319,9 +322,8 @@ impl Pool {
         }
     }
 
-    /// Marks a write as used.
-    pub(super) fn take(&mut self, history: &Dense, op: u32) {
-        self.used.insert(op);
+    /// Marks a write as used, and says whether it had not been.
+    pub(super) fn take(&mut self, history: &Dense, op: u32) -> bool {
         let list = match history.ops[op as usize].action {
             Action::Put { key, .. } => self.puts.get_mut(&key),
             _ => Some(&mut self.others),
@@ -331,6 +333,7 @@ impl Pool {
         {
             list.remove(at);
         }
+        self.used.insert(op)
     }
 }
 

@@ -53,7 +53,8 @@ impl Dense {
     pub fn record(&mut self, record: Record) {
         match record {
             Record::Invoke(invoke) if is_modelled(&invoke.request) => {
-                if self.open.insert(invoke.id, invoke).is_some() {
+                let before = self.open.insert(invoke.id, invoke);
+                if before.is_some() {
                     self.outside = Some("two invocations have one number");
                 }
             }

@@ -197,7 +197,9 @@ impl<'h> Replay<'h> {
         self.now.filled += 1;
         match filler.ok_or(misfit("nothing is found that can have made a revision"))? {
             Filler::Op(op) => {
-                self.now.pool.take(self.history, op);
+                if !self.now.pool.take(self.history, op) {
+                    return Err(misfit("an unknown write takes effect twice"));
+                }
                 self.write(op, revision)
             }
             Filler::Expiry(lease) => {
