@@ -8,12 +8,14 @@
 //! completion at all) may take effect at any time after its call; a read of that kind says nothing
 //! and is left out.
 
+mod bare;
 mod builder;
 pub mod edn;
 mod jepsen_edn;
 mod jepsen_log;
 mod porcupine_kv;
 
+pub use bare::bare;
 pub use jepsen_edn::jepsen_edn;
 pub use jepsen_log::jepsen_log;
 pub use porcupine_kv::porcupine_kv;

@@ -215,7 +215,7 @@ fn by_fast_path(
     options: &Options,
     progress: &mut Progress,
 ) -> Option<Vec<OrderStep>> {
-    if options.foreign_compactions || !options.fast_path {
+    if !options.fast_path {
         return None;
     }
     let dense = Dense::of(history, observations);
@@ -223,8 +223,8 @@ fn by_fast_path(
         order,
         revisions,
         gaps,
-    } = dense.order(options.stop).ok()?;
-    debug_assert_eq!(verify(history, observations, &order), Ok(()));
+    } = dense.order(options).ok()?;
+    debug_assert!(confirmed(history, observations, &order, options).is_ok());
     *progress = Progress {
         operations: dense.operations(),
         revisions,
@@ -232,6 +232,16 @@ fn by_fast_path(
         steps: dense.operations(),
     };
     Some(order)
+}
+
+fn confirmed(
+    history: &[Record],
+    observations: &[ObservationRecord],
+    order: &[OrderStep],
+    options: &Options,
+) -> Result<(), String> {
+    let operations = Operations::read(history, observations);
+    verify::verify_operations(&operations, order, options.foreign_compactions)
 }
 
 fn judge(

@@ -79,7 +79,7 @@ fn the_fast_path_settles_what_is_legal() {
             });
             let records = history.records();
             runs += 1;
-            if let Ok(ordered) = Dense::of(&records, &[]).order(None) {
+            if let Ok(ordered) = Dense::of(&records, &[]).order(&Options::default()) {
                 verify(&records, &[], &ordered.order).expect("confirmed");
                 settled += 1;
             }
@@ -100,7 +100,7 @@ fn the_fast_path_settles_what_is_legal() {
             };
             let violated = matches!(check(&records, &[], &slow), Outcome::Violated { .. });
             refused += u64::from(violated);
-            let settled = Dense::of(&records, &[]).order(None);
+            let settled = Dense::of(&records, &[]).order(&Options::default());
             assert!(!(violated && settled.is_ok()), "{mutation:?}: {history}");
         }
     }

@@ -22,9 +22,7 @@ mod state;
 
 pub use history::Dense;
 
-use std::sync::atomic::AtomicBool;
-
-use super::OrderStep;
+use super::{Options, OrderStep};
 
 /// What the fast path comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +36,16 @@ pub struct Ordered {
 }
 
 impl Dense {
-    /// Looks for an order of all operations, and proves it by replay.
+    /// Looks for an order of all operations, and proves it by replay. Memory is bounded by the
+    /// history's, so of the options only the stop flag and foreign compactions count.
     ///
     /// # Errors
     ///
     /// Why none was found, in words. That does not mean that there is none.
-    pub fn order(&self, stop: Option<&AtomicBool>) -> Result<Ordered, &'static str> {
+    pub fn order(&self, options: &Options<'_>) -> Result<Ordered, &'static str> {
         match self.outside {
             Some(outside) => Err(outside),
-            None => replay::order(self, stop),
+            None => replay::order(self, options),
         }
     }
 }

@@ -33,7 +33,7 @@ struct Floating {
 }
 
 impl Places {
-    pub(super) fn of(history: &Dense) -> Result<Self, Misfit> {
+    pub(super) fn of(history: &Dense, foreign_compactions: bool) -> Result<Self, Misfit> {
         let ops = &history.ops;
         let mut last = 1;
         let mut may_write = 2;
@@ -90,7 +90,10 @@ impl Places {
                 Part::Compaction | Part::SawCompacted => {
                     returned[at] = returned[at].min(op.ret);
                     this.deadline[at] = this.deadline[at].min(op.ret);
-                    floating.push(index);
+                    // Whoever compacts without being recorded may have caused the error.
+                    if op.part == Part::Compaction || !foreign_compactions {
+                        floating.push(index);
+                    }
                 }
                 Part::SawFuture => floating.push(index),
                 Part::SawCompactedLocally | Part::Maybe | Part::MaybeCompaction => {}

@@ -6,6 +6,7 @@ use super::fill::{Outside, TOO_MUCH, push, small};
 use super::history::{Action, Dense, Kv, NONE, OBSERVED, Op, Part};
 use crate::history::{Invoke, ObservationRecord, Record};
 use crate::linearizable::operation::{NEVER, OperationId, is_local, is_modelled};
+use crate::zones;
 
 impl Dense {
     /// The operations of both streams, as [`check`](crate::linearizable::check) reads them.
@@ -173,5 +174,35 @@ impl Dense {
                 self.outside.get_or_insert(why);
             }
         }
+    }
+}
+
+impl Dense {
+    /// A history of bare puts and gets as operations on registers, which know nothing of
+    /// revisions; none where there is anything else.
+    #[must_use]
+    pub fn registers(&self) -> Option<Vec<zones::Operation<u32, u32>>> {
+        let register = |op: &Op| {
+            let (key, kind) = match op.action {
+                Action::Put {
+                    key,
+                    value,
+                    lease: 0,
+                    form: NONE,
+                } => (key, zones::Kind::Write(value)),
+                Action::Get { key, kv } if op.part == Part::Read => {
+                    let seen = self.kvs.get(kv as usize).map(|kv| kv.value);
+                    (key, zones::Kind::Read(seen))
+                }
+                _ => return None,
+            };
+            Some(zones::Operation {
+                key,
+                kind,
+                call: op.call,
+                ret: (op.ret != NEVER).then_some(op.ret),
+            })
+        };
+        self.ops.iter().map(register).collect()
     }
 }

@@ -1,13 +1,13 @@
 //! The one pass: places, fills, applies, compares; and goes back a little where a guess was wrong.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::Ordered;
 use super::gaps::{Filler, Fillers, Gaps, Pool};
 use super::history::{Action, Dense, NONE, Part};
 use super::place::Places;
 use super::state::{Misfit, State, misfit};
-use crate::linearizable::OrderStep;
+use crate::linearizable::{Options, OrderStep};
 
 /// Revisions between two looks at the stop flag.
 const BREATH: u32 = 4096;
@@ -60,8 +60,8 @@ struct Guess {
     taken: usize,
 }
 
-pub(super) fn order(history: &Dense, stop: Option<&AtomicBool>) -> Result<Ordered, &'static str> {
-    let places = Places::of(history).map_err(|misfit| misfit.why)?;
+pub(super) fn order(history: &Dense, options: &Options<'_>) -> Result<Ordered, &'static str> {
+    let places = Places::of(history, options.foreign_compactions).map_err(|misfit| misfit.why)?;
     let now = Moment {
         state: State::new(history),
         pool: Pool::default(),
@@ -84,7 +84,7 @@ pub(super) fn order(history: &Dense, stop: Option<&AtomicBool>) -> Result<Ordere
         places,
     };
     replay.reached.reserve(replay.places.last as usize);
-    replay.run(stop).map_err(|misfit| misfit.why)?;
+    replay.run(options).map_err(|misfit| misfit.why)?;
     Ok(Ordered {
         order: replay.order,
         revisions: u64::from(replay.places.last),
@@ -93,7 +93,8 @@ pub(super) fn order(history: &Dense, stop: Option<&AtomicBool>) -> Result<Ordere
 }
 
 impl<'h> Replay<'h> {
-    fn run(&mut self, stop: Option<&AtomicBool>) -> Result<(), Misfit> {
+    fn run(&mut self, options: &Options<'_>) -> Result<(), Misfit> {
+        let stop = options.stop;
         let mut revision = 1;
         while revision <= self.places.last {
             if revision % BREATH == 0 && stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
@@ -104,7 +105,7 @@ impl<'h> Replay<'h> {
                 Err(misfit) => revision = self.go_back(misfit)?,
             }
         }
-        self.outside_the_order()
+        self.outside_the_order(options.foreign_compactions)
     }
 
     fn revision(&mut self, revision: u32) -> Result<(), Misfit> {
@@ -398,7 +399,7 @@ impl<'h> Replay<'h> {
     }
 
     /// What is to be said of operations without a place in the order.
-    fn outside_the_order(&self) -> Result<(), Misfit> {
+    fn outside_the_order(&self, foreign_compactions: bool) -> Result<(), Misfit> {
         if self.now.shown != self.places.shows.len() {
             return Err(misfit("a range at a revision that never was"));
         }
@@ -414,7 +415,7 @@ impl<'h> Replay<'h> {
                     // It can be pinned to what its member has reached.
                     self.pins(&op.action, 0, op.revision)?;
                 }
-                Part::SawCompactedLocally => {
+                Part::SawCompactedLocally if !foreign_compactions => {
                     let by_then = |(to, time): &(u32, u64)| *to >= op.revision && *time <= op.ret;
                     if !self.compactions.iter().any(by_then) {
                         return Err(misfit("nothing had compacted so far"));
