@@ -1,10 +1,10 @@
 //! Histories of etcd's key-value API: by revision order, cross-checked by zones.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::{Judged, Options, withhold};
-use crate::history::{Record, Request, Response};
+use crate::history::{Invoke, RangeRequest, RangeResponse, Record, Request, Response};
 use crate::import::EtcdHistory;
 use crate::import::etcd_report::partial::{Compactions, Completed, complete};
 use crate::linearizable::{self, OperationId, OrderStep};
@@ -16,8 +16,8 @@ pub(super) fn judge(history: &EtcdHistory, options: &Options<'_>) -> Judged {
     let bounds = linearizable::Options {
         steps_max: options.configurations_max.unwrap_or(defaults.steps_max),
         bytes_max: options.bytes_max,
-        // A lone history does not say how the store was started.
-        foreign_compactions: !history.is_partial && history.observations.is_empty(),
+        // A file does not say how the store was started, a report does.
+        foreign_compactions: !history.is_partial,
         stop: options.stop,
     };
     let observations = &history.observations;
@@ -150,17 +150,16 @@ fn may_lack_writes(report: &mut CheckReport) {
 /// Says where the operations of findings stand, and, where they were judged in another form, what
 /// was recorded of them.
 fn place(history: &EtcdHistory, report: &mut CheckReport) {
+    let number = |id: &u64| history.position(*id).map(|at| history.lines[at].id);
+    let all = report.findings.iter().flat_map(|f| &f.operations);
+    let ranges = Ranges::of(history, all.filter_map(number).collect());
     for finding in &mut report.findings {
         let mut told = HashSet::new();
-        for id in finding.operations.clone() {
-            let Some(at) = history.position(id) else {
-                continue;
-            };
-            let id = history.lines[at].id;
+        for id in finding.operations.iter().filter_map(number) {
             if let Some(place) = history.place(id)
                 && told.insert(id)
             {
-                let recorded = recorded(history, id).unwrap_or_default();
+                let recorded = ranges.say(id).unwrap_or_default();
                 let line = format!("operation {id} is {place}{recorded}");
                 finding.explanation.push(line);
             }
@@ -171,25 +170,44 @@ fn place(history: &EtcdHistory, report: &mut CheckReport) {
 /// Key-values told at most.
 const KEY_VALUES_MAX: usize = 4;
 
-/// A range with its answer, as the file has it.
-fn recorded(history: &EtcdHistory, id: u64) -> Option<String> {
-    if !history.is_partial {
-        return None;
+/// Ranges that were judged in another form, with their answers.
+#[derive(Default)]
+struct Ranges<'a> {
+    asked: HashMap<u64, &'a RangeRequest>,
+    answered: HashMap<u64, &'a RangeResponse>,
+}
+
+impl<'a> Ranges<'a> {
+    fn of(history: &'a EtcdHistory, ids: HashSet<u64>) -> Self {
+        let mut this = Self::default();
+        if !history.is_partial {
+            return this;
+        }
+        for record in &history.records {
+            match record {
+                Record::Invoke(Invoke {
+                    id,
+                    request: Request::Range(range),
+                    ..
+                }) if ids.contains(id) => drop(this.asked.insert(*id, range)),
+                Record::Return(end) if ids.contains(&end.id) => {
+                    if let Some(Response::Range(answer)) = end.outcome.response() {
+                        this.answered.insert(end.id, answer);
+                    }
+                }
+                _ => {}
+            }
+        }
+        this
     }
-    let range = history.records.iter().find_map(|record| match record {
-        Record::Invoke(invoke) if invoke.id == id => match &invoke.request {
-            Request::Range(range) => Some(range),
-            _ => None,
-        },
-        _ => None,
-    })?;
-    let answer = history.records.iter().find_map(|record| match record {
-        Record::Return(end) if end.id == id => match end.outcome.response() {
-            Some(Response::Range(answer)) => Some(answer),
-            _ => None,
-        },
-        _ => None,
-    })?;
+
+    fn say(&self, id: u64) -> Option<String> {
+        Some(told(self.asked.get(&id)?, self.answered.get(&id)?))
+    }
+}
+
+/// A range with its answer, as the file has it.
+fn told(range: &RangeRequest, answer: &RangeResponse) -> String {
     let mut text = format!(": a range of {}", range.key);
     if !range.range_end.is_empty() {
         let _ = write!(text, " to {}", range.range_end);
@@ -213,5 +231,5 @@ fn recorded(history: &EtcdHistory, id: u64) -> Option<String> {
         " count {}; judged as a transaction that succeeds where all of this is so",
         answer.count
     );
-    Some(text)
+    text
 }

@@ -171,11 +171,13 @@ fn violated<M: Words>(
     }
     if !open.is_empty() {
         explanation.push(format!(
-            "That is so whether or not, and whenever after their calls, these took effect ({}):",
+            "That is so whether or not these took effect ({}), and whenever after their calls:",
             open.len()
         ));
         for core in open.iter().take(TOLD_MAX) {
-            explanation.push(format!("  {}", told(core.index, &core.operation.op, false)));
+            let recorded = &all.operations[part[core.index]];
+            let line = told(core.index, &recorded.op, recorded.ret.is_some());
+            explanation.push(format!("  {line}"));
         }
         if open.len() > TOLD_MAX {
             explanation.push(format!("  and {} more", open.len() - TOLD_MAX));
