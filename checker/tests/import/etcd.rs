@@ -447,6 +447,18 @@ fn what_is_missing_or_unsure_is_not_judged() {
     let vouched = judge(&history, &options).expect("a judgement");
     assert_eq!(vouched.exit(), Exit::Violated);
 
+    // But two writers of one revision, or a revision that goes back, do.
+    let mut ops = legal();
+    ops[6].4 = ops[6].4.replace("\"Revision\": 5", "\"Revision\": 3");
+    let back = rendered(&ops, Some(1));
+    let history = read_bytes(back.as_bytes(), Format::EtcdRobustness).expect("operations");
+    assert_eq!(judged(&history).exit(), Exit::Violated);
+    let mut ops = legal();
+    ops[4].4 = ops[4].4.replace("\"Revision\": 4", "\"Revision\": 2");
+    let twice = rendered(&ops, Some(1));
+    let history = read_bytes(twice.as_bytes(), Format::EtcdRobustness).expect("operations");
+    assert_eq!(judged(&history).exit(), Exit::Violated);
+
     // Persisted unheard, and in the order; or for a revision that is not there.
     let mut ops = legal();
     ops[5].4 = failed("").replace("\"Persisted\": false", "\"Persisted\": true");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use super::{Judged, Options, withhold};
+use super::{Judged, Options, regardless, withhold};
 use crate::history::{Invoke, RangeRequest, RangeResponse, Record, Request, Response};
 use crate::import::EtcdHistory;
 use crate::import::etcd_report::partial::{Compactions, Completed, complete};
@@ -65,7 +65,11 @@ pub(super) fn judge(history: &EtcdHistory, options: &Options<'_>) -> Judged {
     if report.verdict == Verdict::Holds && !history.persisted.is_empty() {
         persisted(history, &completed.records, &bounds, &mut report);
     }
-    if report.verdict == Verdict::Violated && !history.is_whole && !options.is_whole {
+    if report.verdict == Verdict::Violated
+        && !history.is_whole
+        && !options.is_whole
+        && !regardless::is_violated(&history.records)
+    {
         may_lack_writes(&mut report);
     }
     place(history, &mut report);

@@ -2,6 +2,7 @@
 
 mod etcd;
 mod objects;
+mod regardless;
 mod words;
 
 use std::sync::atomic::AtomicBool;
