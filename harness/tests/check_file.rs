@@ -90,7 +90,7 @@ fn verdicts_and_exit_codes() {
             "wrong.edn: line 2, column 2: no type :begin",
         ),
         (vec!["notes.txt"], "--format"),
-        (vec!["missing.edn"], "missing.edn"),
+        (vec!["missing.edn"], "missing.edn is not there"),
         (vec!["fresh.edn", "--model", "queue"], "leave --model out"),
         (
             vec!["fresh.edn", "--format", "jepsen"],

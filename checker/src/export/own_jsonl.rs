@@ -35,6 +35,7 @@ pub fn own_jsonl(
         mut records,
         counted_only,
         compactions,
+        ..
     } = complete(history, Compactions::Unknown);
     let at = |record: &Record| match record {
         Record::Invoke(invoke) => (invoke.at, false),

@@ -50,6 +50,13 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
+    if !args.path.exists() {
+        let what = format!(
+            "{} is not there: give a file or directory",
+            args.path.display()
+        );
+        return Err(usage(what));
+    }
     if !is_run_directory(&args.path) {
         if args.write {
             return Err(usage("--write is for run directories"));

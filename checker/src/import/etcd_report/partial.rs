@@ -11,6 +11,7 @@
 //! | a range at a revision | a count at that revision; and a serializable transaction of that revision, as above, which takes the next odd number |
 //! | a range in a transaction | a nested transaction, as above: guards are judged before anything is written |
 //! | a range in a transaction of keys that it has written before | its count alone, and so never enough to say that a history holds |
+//! | a put that was not answered, when it alone wrote a value that answers show at one revision | a put that made that revision, and returned at the end of time |
 //! | a compaction whose answer lacks the revision | one answered at the latest revision that real time allows; or, to be sure of a violation, one of unknown result |
 //!
 //! What ranges show is given as watch events too, where nothing else says who made a revision: they
@@ -21,8 +22,8 @@ use std::collections::{HashMap, HashSet};
 use super::EtcdHistory;
 use crate::history::{
     Bytes, Compare, CompareResult, CompareTarget, ErrorOrigin, Event, EventKind, Invoke, KeyValue,
-    Outcome, RangeRequest, RangeResponse, Record, Request, Response, ResponseHeader, Return, TxnOp,
-    TxnOpResponse, TxnRequest, TxnResponse, WatchDelivery, WatchResponse,
+    Outcome, PutResponse, RangeRequest, RangeResponse, Record, Request, Response, ResponseHeader,
+    Return, TxnOp, TxnOpResponse, TxnRequest, TxnResponse, WatchDelivery, WatchResponse,
 };
 
 /// What is made of compactions whose answers lack the revision.
@@ -43,6 +44,8 @@ pub struct Completed {
     pub counted_only: u64,
     /// Compactions whose answers lack the revision.
     pub compactions: u64,
+    /// Puts that were not answered, and the revisions that they made as answers show.
+    pub inferred: HashMap<u64, i64>,
 }
 
 /// Asks what is partly known in another way.
@@ -55,7 +58,10 @@ pub fn complete(history: &EtcdHistory, compactions: Compactions) -> Completed {
         }
     }
     let timeline = Timeline::of(history, &returns);
-    let mut completed = Completed::default();
+    let mut completed = Completed {
+        inferred: inferred(history, &returns),
+        ..Completed::default()
+    };
     let mut hints = Hints::default();
     for record in &history.records {
         match record {
@@ -80,6 +86,18 @@ impl Completed {
         timeline: &Timeline,
         compactions: Compactions,
     ) {
+        if let Some(revision) = self.inferred.get(&invoke.id) {
+            let answer = PutResponse {
+                header: ResponseHeader {
+                    revision: *revision,
+                    ..ResponseHeader::default()
+                },
+                prev_kv: None,
+            };
+            let request = invoke.request.clone();
+            self.pair(invoke, invoke.id, request, LAST, Response::Put(answer));
+            return;
+        }
         let answer = end.and_then(|end| Some((end, end.outcome.response()?)));
         let (request, response) = match (&invoke.request, answer) {
             (Request::Range(range), Some((end, Response::Range(response))))
@@ -203,6 +221,77 @@ impl Completed {
             }
         }
         (txn, answer)
+    }
+}
+
+/// The end of time.
+const LAST: u64 = u64::MAX - 1;
+
+/// Puts that were not answered, but of which answers show which revision they made: nobody else
+/// asked to write the value to the key.
+fn inferred(history: &EtcdHistory, returns: &HashMap<u64, &Return>) -> HashMap<u64, i64> {
+    let mut writers: HashMap<(&Bytes, &Bytes), u64> = HashMap::new();
+    let mut shown: HashMap<(&Bytes, &Bytes), Option<i64>> = HashMap::new();
+    let mut unheard: Vec<(u64, &Bytes, &Bytes)> = Vec::new();
+    for record in &history.records {
+        let Record::Invoke(invoke) = record else {
+            continue;
+        };
+        let answer = returns
+            .get(&invoke.id)
+            .and_then(|end| end.outcome.response());
+        match &invoke.request {
+            Request::Put(put) => {
+                *writers.entry((&put.key, &put.value)).or_default() += 1;
+                if answer.is_none() && put.lease == 0 {
+                    unheard.push((invoke.id, &put.key, &put.value));
+                }
+            }
+            Request::Txn(txn) => {
+                for op in txn.success.iter().chain(&txn.failure) {
+                    if let TxnOp::Put(put) = op {
+                        *writers.entry((&put.key, &put.value)).or_default() += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+        each_shown(answer, &mut |kv| {
+            shown
+                .entry((&kv.key, &kv.value))
+                .and_modify(|at| *at = at.filter(|at| *at == kv.mod_revision))
+                .or_insert(Some(kv.mod_revision));
+        });
+    }
+    unheard
+        .into_iter()
+        .filter(|(_, key, value)| writers.get(&(*key, *value)) == Some(&1))
+        .filter_map(|(id, key, value)| {
+            let revision = shown.get(&(key, value)).copied().flatten()?;
+            (revision > 1).then_some((id, revision))
+        })
+        .collect()
+}
+
+/// Calls for every key-value that an answer shows with its value.
+fn each_shown<'a>(answer: Option<&'a Response>, f: &mut impl FnMut(&'a KeyValue)) {
+    let mut range = |range: &'a RangeResponse| {
+        range
+            .kvs
+            .iter()
+            .filter(|kv| !kv.value.is_empty())
+            .for_each(&mut *f);
+    };
+    match answer {
+        Some(Response::Range(answer)) => range(answer),
+        Some(Response::Txn(answer)) => {
+            for response in &answer.responses {
+                if let TxnOpResponse::Range(answer) = response {
+                    range(answer);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -345,27 +434,19 @@ struct Hints {
 impl Hints {
     fn see(&mut self, invoke: &Invoke, end: Option<&Return>) {
         self.number = self.number.max(invoke.id.saturating_add(2));
-        match end.and_then(|end| end.outcome.response()) {
-            Some(Response::Range(answer)) => answer.kvs.iter().for_each(|kv| self.show(kv)),
-            Some(Response::Txn(answer)) => {
-                self.made.insert(answer.header.revision);
-                for response in &answer.responses {
-                    if let TxnOpResponse::Range(range) = response {
-                        range.kvs.iter().for_each(|kv| self.show(kv));
-                    }
-                }
-            }
+        let answer = end.and_then(|end| end.outcome.response());
+        each_shown(answer, &mut |kv| self.show(kv));
+        match answer {
+            Some(Response::Txn(answer)) => drop(self.made.insert(answer.header.revision)),
             Some(Response::Put(answer)) => drop(self.made.insert(answer.header.revision)),
             _ => {}
         }
     }
 
     fn show(&mut self, kv: &KeyValue) {
-        if !kv.value.is_empty() {
-            self.shown
-                .entry((kv.mod_revision, kv.key.clone()))
-                .or_insert_with(|| kv.value.clone());
-        }
+        self.shown
+            .entry((kv.mod_revision, kv.key.clone()))
+            .or_insert_with(|| kv.value.clone());
     }
 
     fn tell(self, records: &mut Vec<Record>) {

@@ -72,7 +72,7 @@ pub(super) fn judge(history: &EtcdHistory, options: &Options<'_>) -> Judged {
     {
         may_lack_writes(&mut report);
     }
-    place(history, &mut report);
+    place(history, &completed.inferred, &mut report);
     Judged {
         model: "etcd",
         report,
@@ -153,7 +153,7 @@ fn may_lack_writes(report: &mut CheckReport) {
 
 /// Says where the operations of findings stand, and, where they were judged in another form, what
 /// was recorded of them.
-fn place(history: &EtcdHistory, report: &mut CheckReport) {
+fn place(history: &EtcdHistory, inferred: &HashMap<u64, i64>, report: &mut CheckReport) {
     let number = |id: &u64| history.position(*id).map(|at| history.lines[at].id);
     let all = report.findings.iter().flat_map(|f| &f.operations);
     let ranges = Ranges::of(history, all.filter_map(number).collect());
@@ -163,7 +163,12 @@ fn place(history: &EtcdHistory, report: &mut CheckReport) {
             if let Some(place) = history.place(id)
                 && told.insert(id)
             {
-                let recorded = ranges.say(id).unwrap_or_default();
+                let recorded = match inferred.get(&id) {
+                    Some(revision) => format!(
+                        ": it was not answered, but what was read shows that it made revision {revision}"
+                    ),
+                    None => ranges.say(id).unwrap_or_default(),
+                };
                 let line = format!("operation {id} is {place}{recorded}");
                 finding.explanation.push(line);
             }
