@@ -11,6 +11,7 @@ use std::io::BufRead;
 use serde::Deserialize;
 
 use super::etcd_report::{EtcdHistory, Lines};
+use super::history::LEAST;
 use super::json;
 use super::{Atom, History, ImportError, Objects, Origin, Place, Values};
 use crate::generic::Operation;
@@ -126,7 +127,7 @@ fn registers(
         });
         let value = match line.v.map(Scalar::atom) {
             None => None,
-            Some(Atom::Int(number)) if number < i64::MIN / 2 => {
+            Some(Atom::Int(number)) if number < LEAST => {
                 return Err(place.error(format!("{number} is too low a number")));
             }
             Some(Atom::Int(number)) => Some(number),

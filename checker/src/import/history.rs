@@ -124,14 +124,14 @@ pub struct Values {
     numbers: HashMap<Atom, i64>,
 }
 
-/// Values that are not integers, at most; and so far integers stay away from the least.
-const VALUES_MAX: i64 = 1 << 32;
+/// The least integer that is taken for itself: lower ones stand for other values, 2^32 at most.
+pub(super) const LEAST: i64 = i64::MIN + (1 << 32);
 
 impl Values {
     /// The number that stands for a value.
     pub(super) fn number(&mut self, form: &Form, place: Place) -> Result<i64, ImportError> {
         match Atom::of(form, place)? {
-            Atom::Int(number) if number < i64::MIN + VALUES_MAX => {
+            Atom::Int(number) if number < LEAST => {
                 Err(place.error(format!("{number} is too low a number")))
             }
             Atom::Int(number) => Ok(number),

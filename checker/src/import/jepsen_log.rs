@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read};
 
 use super::builder::{Builder, End};
+use super::history::LEAST;
 use super::{FORM_MAX, ImportError, Objects, Place};
 use crate::models::{CasRegisterOp, Value};
 
@@ -177,6 +178,9 @@ fn value_of(word: &str, place: Place) -> Result<Value, ImportError> {
     match word {
         "nil" => Ok(None),
         number => match number.parse() {
+            Ok(number) if number < LEAST => {
+                Err(place.error(format!("{number} is too low a number")))
+            }
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(place.error(format!("{number:?} is neither a number nor nil"))),
         },
