@@ -19,6 +19,7 @@ pub(super) fn judge(history: &EtcdHistory, options: &Options<'_>) -> Judged {
         // A file does not say how the store was started, a report does.
         foreign_compactions: !history.is_partial,
         stop: options.stop,
+        ..defaults
     };
     let observations = &history.observations;
     let check = |records: &[Record]| linearizable::report(records, observations, &bounds);
