@@ -57,7 +57,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
         );
         return Err(usage(what));
     }
-    if !is_run_directory(&args.path) {
+    if is_of_another_tool(&args.path) {
         if args.write {
             return Err(usage("--write is for run directories"));
         }
@@ -85,9 +85,9 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
     Ok(terminal::exit(&judgement))
 }
 
-/// Whether a path is, or is meant to be, a run directory.
-fn is_run_directory(path: &Path) -> bool {
-    !path.is_file() && !(path.is_dir() && checker::import::etcd_report::is_report(path))
+/// Whether a path is a file, or another tool's directory; else it is meant to be a run directory.
+fn is_of_another_tool(path: &Path) -> bool {
+    path.is_file() || path.is_dir() && checker::import::etcd_report::is_report(path)
 }
 
 /// What changed against the stored verdict, in words.
