@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checks;
+pub mod export;
 pub mod generic;
 pub mod history;
 pub mod import;

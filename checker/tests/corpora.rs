@@ -91,7 +91,7 @@ fn jepsen_logs() {
     let mut slowest = (Duration::ZERO, "");
     let mut total = Duration::ZERO;
     for (file, expected) in &verdicts {
-        let history = jepsen_log(open(&corpus, file)).expect("a log");
+        let history = jepsen_log(open(&corpus, file)).expect("a log").operations;
         let took = judge(&CasRegister, &history, &Options::default(), file, *expected);
         slowest = slowest.max((took, file));
         total += took;
@@ -108,7 +108,9 @@ fn key_value() {
     let Some(corpus) = corpus() else { return };
     let verdicts = verdicts(&corpus, "kv/");
     for (file, expected) in &verdicts {
-        let history = porcupine_kv(open(&corpus, file)).expect("a history");
+        let history = porcupine_kv(open(&corpus, file))
+            .expect("a history")
+            .operations;
         let took = judge(
             &KeyValue::default(),
             &history,

@@ -65,26 +65,45 @@ impl<R: BufRead> Reader<R> {
 
     /// The next form, with its place. A file that is one vector or list is read as its elements.
     pub(super) fn next_form(&mut self) -> Result<Option<(Place, Form)>, ImportError> {
-        self.left = FORM_MAX;
-        let mut first = self.skip_blank()?;
-        if !self.started && matches!(first, Some(b'[' | b'(')) {
-            self.take()?;
-            self.in_vector = true;
-            first = self.skip_blank()?;
-        }
-        self.started = true;
-        match first {
-            None if self.in_vector => Err(self.place.error("the file ends within a vector")),
-            None => Ok(None),
-            Some(b']' | b')') if self.in_vector => {
+        loop {
+            self.left = FORM_MAX;
+            let mut first = self.skip_blank()?;
+            if !self.started && matches!(first, Some(b'[' | b'(')) {
                 self.take()?;
-                self.in_vector = false;
-                self.next_form()
+                self.in_vector = true;
+                first = self.skip_blank()?;
             }
-            Some(_) => {
-                let place = self.place;
-                Ok(Some((place, self.form(0)?)))
+            self.started = true;
+            match first {
+                None if self.in_vector => {
+                    return Err(self.place.cut("the file ends within a vector"));
+                }
+                None => return Ok(None),
+                Some(b']' | b')') if self.in_vector => {
+                    self.take()?;
+                    self.in_vector = false;
+                }
+                Some(_) => {
+                    let place = self.place;
+                    if let Some(form) = self.form(0)? {
+                        return Ok(Some((place, form)));
+                    }
+                }
             }
+        }
+    }
+
+    /// As [`Reader::next_form`], but a file that ends within a form only ends: `cut` says where.
+    pub(super) fn next_until_cut(
+        &mut self,
+        cut: &mut Option<ImportError>,
+    ) -> Result<Option<(Place, Form)>, ImportError> {
+        match self.next_form() {
+            Err(error) if error.is_cut => {
+                *cut = Some(error);
+                Ok(None)
+            }
+            other => other,
         }
     }
 
@@ -132,53 +151,95 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn form(&mut self, depth: usize) -> Result<Form, ImportError> {
+    /// A form that must be there; what is discarded by `#_` is none.
+    fn due(&mut self, depth: usize) -> Result<Form, ImportError> {
+        let place = self.place;
+        loop {
+            match self.skip_blank()? {
+                Some(byte @ (b']' | b')' | b'}')) => return Err(self.closes_nothing(byte)),
+                None => return Err(place.cut("the file ends where a form is due")),
+                Some(_) => {}
+            }
+            if let Some(form) = self.form(depth)? {
+                return Ok(form);
+            }
+        }
+    }
+
+    fn closes_nothing(&self, byte: u8) -> ImportError {
+        self.place
+            .error(format!("{:?} closes nothing", char::from(byte)))
+    }
+
+    /// The form that begins here, or nothing where one is discarded.
+    fn form(&mut self, depth: usize) -> Result<Option<Form>, ImportError> {
         if depth == DEPTH_MAX {
             return Err(self
                 .place
                 .error(format!("more than {DEPTH_MAX} forms within each other")));
         }
         let place = self.place;
-        match self.skip_blank()? {
-            None => Err(place.error("the file ends where a form is due")),
-            Some(b'"') => self.string(),
-            Some(b'[') => Ok(Form::Vector(self.until(b']', depth)?)),
-            Some(b'(') => Ok(Form::Vector(self.until(b')', depth)?)),
-            Some(b'{') => {
-                let mut all = self.until(b'}', depth)?.into_iter();
-                let mut entries = Vec::new();
-                while let Some(key) = all.next() {
-                    let value = all
-                        .next()
-                        .ok_or_else(|| place.error("a key without value"))?;
-                    entries.push((key, value));
-                }
-                Ok(Form::Map(entries))
-            }
+        Ok(Some(match self.skip_blank()? {
+            None => return Err(place.cut("the file ends where a form is due")),
+            Some(b'"') => self.string()?,
+            Some(b'[') => Form::Vector(self.until(b']', depth)?),
+            Some(b'(') => Form::Vector(self.until(b')', depth)?),
+            Some(b'{') => Form::Map(self.map(depth)?),
             Some(b'#') => {
                 self.take()?;
                 match self.peek()? {
-                    Some(b'{') => Ok(Form::Set(self.until(b'}', depth)?)),
+                    Some(b'{') => Form::Set(self.until(b'}', depth)?),
                     Some(b'_') => {
                         self.take()?;
-                        self.form(depth + 1)?;
-                        self.form(depth + 1)
+                        self.due(depth + 1)?;
+                        return Ok(None);
                     }
+                    // `##Inf` and its like.
+                    Some(b'#') => {
+                        self.take()?;
+                        Form::Symbol(self.atom()?)
+                    }
+                    // A tag: what it makes of its form does not matter.
                     _ => {
                         self.atom()?;
-                        self.form(depth + 1)
+                        self.due(depth + 1)?
                     }
                 }
             }
-            Some(b'\\') => {
+            Some(b'^') => {
                 self.take()?;
-                Ok(Form::Symbol(self.atom()?))
+                self.due(depth + 1)?;
+                self.due(depth + 1)?
             }
-            Some(byte @ (b']' | b')' | b'}')) => Err(self
-                .place
-                .error(format!("{:?} closes nothing", char::from(byte)))),
-            Some(_) => Ok(classify(self.atom()?)),
+            Some(b'\\') => Form::Symbol(self.character()?),
+            Some(byte @ (b']' | b')' | b'}')) => return Err(self.closes_nothing(byte)),
+            Some(_) => classify(self.atom()?),
+        }))
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Vec<(Form, Form)>, ImportError> {
+        let place = self.place;
+        let mut all = self.until(b'}', depth)?.into_iter();
+        let mut entries = Vec::with_capacity(all.len() / 2);
+        while let Some(key) = all.next() {
+            let value = all
+                .next()
+                .ok_or_else(|| place.error("a key without value"))?;
+            entries.push((key, value));
         }
+        Ok(entries)
+    }
+
+    /// A character such as `\a`, `\newline` or `\[`.
+    fn character(&mut self) -> Result<String, ImportError> {
+        let place = self.place;
+        self.take()?;
+        let first = self
+            .take()?
+            .ok_or_else(|| place.cut("the file ends within a character"))?;
+        let mut bytes = vec![b'\\', first];
+        bytes.extend(self.atom_bytes()?);
+        String::from_utf8(bytes).map_err(|_| place.error("not UTF-8"))
     }
 
     fn until(&mut self, end: u8, depth: usize) -> Result<Vec<Form>, ImportError> {
@@ -192,15 +253,26 @@ impl<R: BufRead> Reader<R> {
                     return Ok(all);
                 }
                 None => {
-                    return Err(place.error("the file ends before what opens here is closed"));
+                    return Err(place.cut("the file ends before what opens here is closed"));
                 }
-                Some(_) => all.push(self.form(depth + 1)?),
+                Some(_) => all.extend(self.form(depth + 1)?),
             }
         }
     }
 
     fn atom(&mut self) -> Result<String, ImportError> {
         let place = self.place;
+        let bytes = self.atom_bytes()?;
+        if bytes.is_empty() {
+            return Err(match self.take()? {
+                None => place.cut("the file ends where a form is due"),
+                Some(_) => place.error("a form is due here"),
+            });
+        }
+        String::from_utf8(bytes).map_err(|_| place.error("not UTF-8"))
+    }
+
+    fn atom_bytes(&mut self) -> Result<Vec<u8>, ImportError> {
         let mut bytes = Vec::new();
         while let Some(byte) = self.peek()? {
             if byte.is_ascii_whitespace() || b",;\"[](){}".contains(&byte) {
@@ -209,11 +281,7 @@ impl<R: BufRead> Reader<R> {
             bytes.push(byte);
             self.take()?;
         }
-        if bytes.is_empty() {
-            self.take()?;
-            return Err(place.error("a form is due here"));
-        }
-        String::from_utf8(bytes).map_err(|_| place.error("not UTF-8"))
+        Ok(bytes)
     }
 
     fn string(&mut self) -> Result<Form, ImportError> {
@@ -222,7 +290,7 @@ impl<R: BufRead> Reader<R> {
         let mut bytes = Vec::new();
         loop {
             match self.take()? {
-                None => return Err(place.error("the file ends within a string")),
+                None => return Err(place.cut("the file ends within a string")),
                 Some(b'"') => break,
                 Some(b'\\') => bytes.extend(self.escaped()?.to_string().bytes()),
                 Some(byte) => bytes.push(byte),
@@ -245,12 +313,16 @@ impl<R: BufRead> Reader<R> {
             Some(b'u') => {
                 let mut code = 0;
                 for _ in 0..4 {
-                    let digit = self.take()?.and_then(|b| char::from(b).to_digit(16));
+                    let byte = self
+                        .take()?
+                        .ok_or_else(|| place.cut("the file ends within a string"))?;
+                    let digit = char::from(byte).to_digit(16);
                     code = code * 16 + digit.ok_or_else(|| place.error("four digits are due"))?;
                 }
                 char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
-            _ => return Err(place.error("an unknown escape")),
+            None => return Err(place.cut("the file ends within a string")),
+            Some(_) => return Err(place.error("an unknown escape")),
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{BufRead, Read};
 
 use super::builder::{Builder, End};
-use super::{FORM_MAX, ImportError, Place};
-use crate::generic::Operation;
+use super::history::LEAST;
+use super::{FORM_MAX, ImportError, Objects, Place};
 use crate::models::{CasRegisterOp, Value};
 
 /// A request, without its answer.
@@ -16,14 +16,16 @@ enum Asked {
 }
 
 /// Reads lines such as `INFO jepsen.util - 4 :invoke :cas [2 4]`. Lines of other loggers, and of
-/// the nemesis, are passed over.
+/// the nemesis, are passed over. A last line without its end counts as cut short: the rest of a
+/// number may be missing.
 ///
 /// # Errors
 ///
 /// What cannot be read, and where.
-pub fn jepsen_log(mut input: impl BufRead) -> Result<Vec<Operation<CasRegisterOp>>, ImportError> {
+pub fn jepsen_log(mut input: impl BufRead) -> Result<Objects<CasRegisterOp>, ImportError> {
     let mut builder = Builder::new();
     let mut bytes = Vec::new();
+    let mut cut = None;
     for line in 1.. {
         let start = Place { line, column: 1 };
         bytes.clear();
@@ -36,13 +38,17 @@ pub fn jepsen_log(mut input: impl BufRead) -> Result<Vec<Operation<CasRegisterOp
             }
             _ => {}
         }
+        if !bytes.ends_with(b"\n") {
+            cut = Some(start.cut("the last line has no end"));
+            break;
+        }
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let column = error.valid_up_to() as u64 + 1;
             Place { line, column }.error("not UTF-8")
         })?;
         event(&mut Words { text, at: 0, line }, &mut builder)?;
     }
-    Ok(builder.finish(unknown))
+    Ok(builder.finish(unknown, cut))
 }
 
 fn unknown(asked: Asked) -> End<CasRegisterOp> {
@@ -82,9 +88,14 @@ fn event(
                 let (from, to) = words.pair()?;
                 Asked::Cas(from, to)
             }
-            other => return Err(function_place.error(format!("no operation {other} is known"))),
+            other => {
+                return Err(function_place.error(format!(
+                    "no operation {other} is known: a Jepsen log holds :read, :write and :cas"
+                )));
+            }
         };
-        return builder.invoke(process, asked, place);
+        let object = builder.object(None, place)?;
+        return builder.invoke(process, object, asked, place);
     }
     builder.complete(process, place, |asked| {
         Ok(match (kind, asked) {
@@ -104,7 +115,11 @@ fn event(
             }
             (":fail", _) => End::Nothing,
             (":info", asked) => unknown(asked),
-            (other, _) => return Err(type_place.error(format!("no type {other} is known"))),
+            (other, _) => {
+                return Err(type_place.error(format!(
+                    "no type {other} is known: :invoke, :ok, :fail or :info is due here"
+                )));
+            }
         })
     })
 }
@@ -163,6 +178,9 @@ fn value_of(word: &str, place: Place) -> Result<Value, ImportError> {
     match word {
         "nil" => Ok(None),
         number => match number.parse() {
+            Ok(number) if number < LEAST => {
+                Err(place.error(format!("{number} is too low a number")))
+            }
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(place.error(format!("{number:?} is neither a number nor nil"))),
         },

@@ -4,8 +4,7 @@ use std::io::BufRead;
 
 use super::builder::{Builder, End};
 use super::edn::{Form, Reader};
-use super::{ImportError, Place};
-use crate::generic::Operation;
+use super::{ImportError, Objects, Place};
 use crate::models::KeyValueOp;
 
 /// What `:f` asks for.
@@ -22,10 +21,11 @@ enum Function {
 /// # Errors
 ///
 /// What cannot be read, and where.
-pub fn porcupine_kv(input: impl BufRead) -> Result<Vec<Operation<KeyValueOp>>, ImportError> {
+pub fn porcupine_kv(input: impl BufRead) -> Result<Objects<KeyValueOp>, ImportError> {
     let mut reader = Reader::new(input);
     let mut builder = Builder::new();
-    while let Some((place, form)) = reader.next_form()? {
+    let mut cut = None;
+    while let Some((place, form)) = reader.next_until_cut(&mut cut)? {
         let keyword = |name: &str| match form.get(name) {
             Some(Form::Keyword(keyword)) => Ok(keyword.as_str()),
             _ => Err(place.error(format!("an event needs a keyword :{name}"))),
@@ -39,7 +39,11 @@ pub fn porcupine_kv(input: impl BufRead) -> Result<Vec<Operation<KeyValueOp>>, I
             "get" => Function::Get,
             "put" => Function::Put,
             "append" => Function::Append,
-            other => return Err(place.error(format!("no operation :{other} is known"))),
+            other => {
+                return Err(place.error(format!(
+                    "no operation :{other} is known: :get, :put or :append is due here"
+                )));
+            }
         };
         let kind = keyword("type")?;
         let key = text(&form, "key", place)?;
@@ -49,7 +53,8 @@ pub fn porcupine_kv(input: impl BufRead) -> Result<Vec<Operation<KeyValueOp>>, I
                 Function::Get => String::new(),
                 Function::Put | Function::Append => value()?,
             };
-            builder.invoke(process, (function, key, value), place)?;
+            let object = builder.object(None, place)?;
+            builder.invoke(process, object, (function, key, value), place)?;
             continue;
         }
         builder.complete(process, place, |(asked, key, asked_value)| {
@@ -63,14 +68,19 @@ pub fn porcupine_kv(input: impl BufRead) -> Result<Vec<Operation<KeyValueOp>>, I
                     End::Unknown(write(asked, key, asked_value))
                 }
                 ("info" | "fail", _) => End::Nothing,
-                (other, _) => return Err(place.error(format!("no type :{other} is known"))),
+                (other, _) => {
+                    return Err(place.error(format!(
+                        "no type :{other} is known: :invoke, :ok, :fail or :info is due here"
+                    )));
+                }
             })
         })?;
     }
-    Ok(builder.finish(|(function, key, value)| match function {
+    let unknown = |(function, key, value)| match function {
         Function::Get => End::Nothing,
         _ => End::Unknown(write(function, key, value)),
-    }))
+    };
+    Ok(builder.finish(unknown, cut))
 }
 
 fn write(function: Function, key: String, value: String) -> KeyValueOp {

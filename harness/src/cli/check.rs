@@ -1,18 +1,29 @@
 //! `gauntlet check` and `gauntlet report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use checker::verdict::{Exit, Judgement};
 use clap::Args;
 
-use super::run_directory;
+use super::{check_file as file, run_directory, usage};
 use crate::judging;
 use crate::terminal;
 
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
   gauntlet check runs/latest
-  gauntlet check runs/latest --write     rewrite verdict, witness and report";
+  gauntlet check runs/latest --write     rewrite verdict, witness and report
+  gauntlet check store/history.edn       a history that Jepsen recorded
+  gauntlet check jepsen.log --timeout 1m --json
+  gauntlet check /tmp/TestRobustness     a report directory of etcd's robustness test
+
+Formats of files, told by content:
+  history-jsonl    gauntlet's own history.jsonl
+  jepsen-edn       history.edn: register, set, queue, mutex, list-append; independent keys
+  jepsen-log       a Jepsen log of a compare-and-set register
+  porcupine-kv     Porcupine's key-value text
+  compact-jsonl    {\"c\":0,\"call\":1,\"ret\":2,\"op\":\"put\",\"k\":\"a\",\"v\":1,\"rev\":2}
+  etcd-robustness  client-N/operations.json and watch.json";
 
 pub(super) const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -20,14 +31,16 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// A run directory.
-    dir: PathBuf,
-    /// Write the verdict, the witness and the report into the directory.
+    /// A run directory, a file with a history, or a report directory of etcd's robustness test.
+    path: PathBuf,
+    /// Write the verdict, the witness and the report into the run directory.
     #[arg(long)]
     write: bool,
     /// Print the judgement as one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    file: file::Args,
 }
 
 #[derive(Debug, Args)]
@@ -37,7 +50,24 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let dir = run_directory(&args.dir)?;
+    if !args.path.exists() {
+        let what = format!(
+            "{} is not there: give a file or directory",
+            args.path.display()
+        );
+        return Err(usage(what));
+    }
+    if is_of_another_tool(&args.path) {
+        if args.write {
+            return Err(usage("--write is for run directories"));
+        }
+        return file::check(&args.path, &args.file, args.json);
+    }
+    if let Some(flag) = args.file.given() {
+        let what = format!("{flag} is for files of other tools, not for run directories");
+        return Err(usage(what));
+    }
+    let dir = run_directory(&args.path)?;
     let judgement = judging::judge(&dir)?;
     let before = judging::read_verdict(&dir).ok();
     if args.write {
@@ -53,6 +83,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(terminal::exit(&judgement))
+}
+
+/// Whether a path is a file, or another tool's directory; else it is meant to be a run directory.
+fn is_of_another_tool(path: &Path) -> bool {
+    path.is_file() || path.is_dir() && checker::import::etcd_report::is_report(path)
 }
 
 /// What changed against the stored verdict, in words.

@@ -1,8 +1,10 @@
 //! The `gauntlet` command: flags, and one module a verb.
 
 mod check;
+mod check_file;
 mod doctor;
 mod etcd;
+mod history;
 mod list;
 mod model;
 mod prune;
@@ -39,12 +41,15 @@ enum Verb {
     /// Run scenarios against a store and judge them.
     #[command(after_help = run::EXAMPLES)]
     Run(run::Args),
-    /// Judge a run directory again, with no store present.
+    /// Judge a run directory again, or a history that another tool recorded; with no store present.
     #[command(after_help = check::CHECK_EXAMPLES)]
     Check(check::CheckArgs),
     /// Write the report of a run directory again.
     #[command(after_help = check::REPORT_EXAMPLES)]
     Report(check::ReportArgs),
+    /// Convert histories from one tool's format to another's.
+    #[command(subcommand)]
+    History(history::Verb),
     /// Run the plan of a run directory again and say whether its verdict comes back.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
@@ -86,6 +91,7 @@ pub fn main() -> Exit {
         Verb::Run(args) => run::main(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Report(args) => check::report(&args),
+        Verb::History(verb) => history::main(&verb),
         Verb::Reproduce(args) => reproduce::main(&args),
         Verb::List => list::main(),
         Verb::Etcd(verb) => etcd::main(verb),

@@ -1,0 +1,7 @@
+//! The reader of `Format::PorcupineKv`.
+#![no_main]
+
+#[path = "../body.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::run(checker::import::Format::PorcupineKv, bytes));
