@@ -84,15 +84,16 @@ impl<M: Model, const W: usize> Depth<'_, '_, M, W> {
         while let Some(&event) = self.machine.plan.events.get(self.machine.at) {
             match event {
                 Event::Call(number) => {
-                    let before = configuration;
                     self.machine.forward();
-                    let is_known = !matches!(
+                    if !matches!(
                         self.machine.plan.kinds[number as usize],
                         Kind::Unknown { .. }
-                    );
-                    if is_known && !self.machine.settle(&mut configuration) {
-                        self.note(before, number);
-                        return None;
+                    ) {
+                        self.machine.settle_one(&mut configuration, number);
+                        if self.machine.is_dead(&configuration, number) {
+                            self.note(configuration, number);
+                            return None;
+                        }
                     }
                 }
                 Event::Return(number) => {

@@ -10,47 +10,46 @@ use super::replay::unfold;
 /// The frontier before the event at which it became too wide.
 pub(super) type Wide<const W: usize> = Vec<Configuration<W>>;
 
-enum Closed<const W: usize> {
-    To(Vec<Configuration<W>>),
-    TooWide,
-}
-
 /// Walks the events. Gives the frontier back when it becomes too wide.
 pub(super) fn walk<M: Model, const W: usize>(
     machine: &mut Machine<M, W>,
     purse: &mut Purse,
 ) -> Result<Found<M::State>, Wide<W>> {
     let mut frontier = vec![machine.initial()];
+    let mut closing = Closing::new();
     let mut sweeper = Sweeper::default();
     while machine.at < machine.plan.events.len() {
         let number = match machine.plan.events[machine.at] {
             Event::Call(number) => {
                 machine.forward();
                 if !matches!(machine.plan.kinds[number as usize], Kind::Unknown { .. }) {
-                    let before = frontier.clone();
-                    frontier.retain_mut(|configuration| machine.settle(configuration));
-                    if frontier.is_empty() {
-                        return Ok(Found::Nowhere(machine.nowhere(number, &before)));
+                    for configuration in &mut frontier {
+                        machine.settle_one(configuration, number);
                     }
+                    if frontier.iter().all(|c| machine.is_dead(c, number)) {
+                        return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
+                    }
+                    frontier.retain(|c| !machine.is_dead(c, number));
                 }
                 continue;
             }
             Event::Return(number) => number,
         };
         let slot = machine.plan.slot(number);
-        if frontier.iter().all(|c| c.done.has(slot)) {
-            for configuration in &mut frontier {
-                configuration.done.remove(slot);
-            }
-        } else {
-            match close(machine, &frontier, number, purse) {
-                Ok(Closed::To(next)) if next.is_empty() => {
-                    return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
-                }
-                Ok(Closed::To(next)) => frontier = next,
-                Ok(Closed::TooWide) => return Err(frontier),
+        if !frontier.iter().all(|c| c.done.has(slot)) {
+            match closing.close(machine, &frontier, number, purse) {
+                Ok(true) => {}
+                Ok(false) => return Err(frontier),
                 Err(why) => return Ok(machine.exhausted(why)),
             }
+            if closing.with.len() == 0 {
+                return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
+            }
+            frontier.clear();
+            frontier.extend(closing.with.configurations());
+        }
+        for configuration in &mut frontier {
+            configuration.done.remove(slot);
         }
         machine.forward();
         sweeper.sweep(machine, &mut frontier);
@@ -60,52 +59,66 @@ pub(super) fn walk<M: Model, const W: usize>(
     Ok(Found::Order(order))
 }
 
-/// The configurations that follow when an operation has to have taken effect.
-fn close<M: Model, const W: usize>(
-    machine: &mut Machine<M, W>,
-    frontier: &[Configuration<W>],
-    number: Number,
-    purse: &mut Purse,
-) -> Result<Closed<W>, Exhausted> {
-    let slot = machine.plan.slot(number);
-    let widest = purse.budget.frontier_max;
-    let mut without = Antichain::new(machine.writes);
-    let mut with = Antichain::new(machine.writes);
-    for &configuration in frontier {
-        if configuration.done.has(slot) {
-            let mut next = configuration;
-            next.done.remove(slot);
-            with.insert(next, &machine.used);
-        } else {
-            without.insert(configuration, &machine.used);
+/// The configurations at one return: those in which the operation has not taken effect, and those
+/// in which it has.
+struct Closing<const W: usize> {
+    without: Antichain<W>,
+    with: Antichain<W>,
+}
+
+impl<const W: usize> Closing<W> {
+    fn new() -> Self {
+        Self {
+            without: Antichain::new(),
+            with: Antichain::new(),
         }
     }
-    let mut position = 0;
-    while position < without.len() {
-        if without.len() + with.len() > widest {
-            return Ok(Closed::TooWide);
+
+    /// Finds the configurations that follow when an operation has to have taken effect. False if
+    /// there are too many.
+    fn close<M: Model>(
+        &mut self,
+        machine: &mut Machine<M, W>,
+        frontier: &[Configuration<W>],
+        number: Number,
+        purse: &mut Purse,
+    ) -> Result<bool, Exhausted> {
+        let slot = machine.plan.slot(number);
+        let Self { without, with } = self;
+        without.clear(machine.writes);
+        with.clear(machine.writes);
+        for &configuration in frontier {
+            if configuration.done.has(slot) {
+                with.insert(configuration, &machine.used);
+            } else {
+                without.insert(configuration, &machine.used);
+            }
         }
-        if let Some(from) = without.get(position) {
-            machine.follow(from, |machine, by, mut next| {
-                purse.pay(|| machine.bytes() + without.bytes() + with.bytes())?;
-                if !machine.settle(&mut next) {
-                    return Ok(());
-                }
-                let set = if next.done.has(slot) {
-                    next.done.remove(slot);
-                    &mut with
-                } else {
-                    &mut without
-                };
-                if set.insert(next, &machine.used) {
-                    set.last_mut().trace = machine.place(from.trace, by);
-                }
-                Ok(())
-            })?;
+        let mut position = 0;
+        while position < without.len() {
+            if without.len() + with.len() > purse.budget.frontier_max {
+                return Ok(false);
+            }
+            if let Some(from) = without.get(position) {
+                machine.follow(from, |machine, by, mut next| {
+                    purse.pay(|| machine.bytes() + without.bytes() + with.bytes())?;
+                    if !machine.settle(&mut next) {
+                        return Ok(());
+                    }
+                    let set = match next.done.has(slot) {
+                        true => &mut *with,
+                        false => &mut *without,
+                    };
+                    if set.insert(next, &machine.used) {
+                        set.last_mut().trace = machine.place(from.trace, by);
+                    }
+                    Ok(())
+                })?;
+            }
+            position += 1;
         }
-        position += 1;
+        Ok(true)
     }
-    Ok(Closed::To(with.into_configurations()))
 }
 
 /// Forgets states and traces that no configuration needs any more.

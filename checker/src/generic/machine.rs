@@ -119,6 +119,25 @@ impl<'a, M: Model, const W: usize> Machine<'a, M, W> {
         self.writes.remove(self.plan.slot(number));
     }
 
+    /// Lets an operation that was just called take effect if it is a legal read. Everything else
+    /// that is pending was settled when the state came about.
+    pub(super) fn settle_one(&self, configuration: &mut Configuration<W>, number: Number) {
+        if let Kind::Read { slot } = self.plan.kinds[number as usize] {
+            let state = self.states.get(configuration.state);
+            if self.plan.model.accepts(state, self.plan.op(number)) {
+                configuration.done.insert(slot);
+            }
+        }
+    }
+
+    /// Whether an operation that was just called and has not taken effect never can.
+    pub(super) fn is_dead(&self, configuration: &Configuration<W>, number: Number) -> bool {
+        let state = self.states.get(configuration.state);
+        let op = self.plan.op(number);
+        let slot = self.plan.slot(number);
+        !configuration.done.has(slot) && self.plan.model.dead(state, op)
+    }
+
     /// Lets every pending read take effect that is legal. False if some pending operation has no
     /// place any more.
     pub(super) fn settle(&self, configuration: &mut Configuration<W>) -> bool {

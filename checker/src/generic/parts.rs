@@ -168,6 +168,9 @@ fn conclude<M: Model>(
 /// One order of all parts' orders. Each operation takes effect at the earliest moment that its
 /// part's order allows; moments within intervals respect real time among parts too.
 fn merge<Op>(history: &[Operation<Op>], orders: Vec<Vec<usize>>) -> Vec<usize> {
+    if orders.len() == 1 {
+        return orders.into_iter().flatten().collect();
+    }
     let mut moments = Vec::new();
     for (part, order) in orders.into_iter().enumerate() {
         let mut moment = 0;

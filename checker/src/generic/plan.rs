@@ -1,7 +1,7 @@
 //! A part of a history made ready for the search: events in time, and a slot for each operation
 //! while it is pending.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::tables::Fast;
 use super::{Model, Operation};
@@ -92,7 +92,7 @@ impl<'a, M: Model> Plan<'a, M> {
 
     fn assign_slots(&mut self) {
         let mut classes: HashMap<&M::Op, u32, Fast> = HashMap::default();
-        let mut free = BTreeSet::new();
+        let mut free = Vec::new();
         self.kinds = vec![Kind::Unknown { class: 0 }; self.operations.len()];
         for event in &self.events {
             match *event {
@@ -107,7 +107,7 @@ impl<'a, M: Model> Plan<'a, M> {
                         self.classes[class as usize].push(number);
                         Kind::Unknown { class }
                     } else {
-                        let slot = free.pop_first().unwrap_or_else(|| {
+                        let slot = free.pop().unwrap_or_else(|| {
                             self.slots += 1;
                             self.slots as u32 - 1
                         });
@@ -119,7 +119,7 @@ impl<'a, M: Model> Plan<'a, M> {
                     };
                 }
                 Event::Return(number) => {
-                    free.insert(self.slot(number));
+                    free.push(self.slot(number));
                 }
             }
         }
