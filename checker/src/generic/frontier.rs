@@ -3,60 +3,84 @@
 use super::Model;
 use super::budget::{Exhausted, Purse};
 use super::configuration::{Antichain, Configuration};
-use super::machine::{Found, Machine};
+use super::machine::{Machine, Nowhere};
 use super::plan::{Event, Kind, Number};
-use super::replay::unfold;
 
-/// The frontier before the event at which it became too wide.
-pub(super) type Wide<const W: usize> = Vec<Configuration<W>>;
+/// What a walk comes to.
+pub(super) enum Walked<S> {
+    /// The event it was to come to, which has not happened yet.
+    There,
+    Nowhere(Nowhere<S>),
+    /// The frontier has become wider than the budget allows.
+    TooWide,
+    Exhausted(Exhausted),
+}
 
-/// Walks the events. Gives the frontier back when it becomes too wide.
-pub(super) fn walk<M: Model, const W: usize>(
-    machine: &mut Machine<M, W>,
-    purse: &mut Purse,
-) -> Result<Found<M::State>, Wide<W>> {
-    let mut frontier = vec![machine.initial()];
-    let mut closing = Closing::new();
-    let mut sweeper = Sweeper::default();
-    while machine.at < machine.plan.events.len() {
-        let number = match machine.plan.events[machine.at] {
-            Event::Call(number) => {
-                machine.forward();
-                if !matches!(machine.plan.kinds[number as usize], Kind::Unknown { .. }) {
-                    for configuration in &mut frontier {
-                        machine.settle_one(configuration, number);
-                    }
-                    if frontier.iter().all(|c| machine.is_dead(c, number)) {
-                        return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
-                    }
-                    frontier.retain(|c| !machine.is_dead(c, number));
-                }
-                continue;
-            }
-            Event::Return(number) => number,
-        };
-        let slot = machine.plan.slot(number);
-        if !frontier.iter().all(|c| c.done.has(slot)) {
-            match closing.close(machine, &frontier, number, purse) {
-                Ok(true) => {}
-                Ok(false) => return Err(frontier),
-                Err(why) => return Ok(machine.exhausted(why)),
-            }
-            if closing.with.len() == 0 {
-                return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
-            }
-            frontier.clear();
-            frontier.extend(closing.with.configurations());
+/// All configurations before an event, and the way to it.
+pub(super) struct Walk<const W: usize> {
+    pub(super) frontier: Vec<Configuration<W>>,
+    closing: Closing<W>,
+    sweeper: Sweeper,
+}
+
+impl<const W: usize> Walk<W> {
+    pub(super) fn new<M: Model>(machine: &mut Machine<M, W>) -> Self {
+        Self {
+            frontier: vec![machine.initial()],
+            closing: Closing::new(),
+            sweeper: Sweeper::default(),
         }
-        for configuration in &mut frontier {
-            configuration.done.remove(slot);
-        }
-        machine.forward();
-        sweeper.sweep(machine, &mut frontier);
     }
-    let end = frontier.first().expect("an empty frontier ends the walk");
-    let order = unfold(machine.plan, &machine.trace.path(end.trace));
-    Ok(Found::Order(order))
+
+    pub(super) fn until<M: Model>(
+        &mut self,
+        end: usize,
+        machine: &mut Machine<M, W>,
+        purse: &mut Purse,
+    ) -> Walked<M::State> {
+        let Self {
+            frontier,
+            closing,
+            sweeper,
+        } = self;
+        while machine.at < end {
+            let number = match machine.plan.events[machine.at] {
+                Event::Call(number) => {
+                    machine.forward();
+                    if !matches!(machine.plan.kinds[number as usize], Kind::Unknown { .. }) {
+                        for configuration in &mut *frontier {
+                            machine.settle_one(configuration, number);
+                        }
+                        if frontier.iter().all(|c| machine.is_dead(c, number)) {
+                            return Walked::Nowhere(machine.nowhere(number, frontier));
+                        }
+                        frontier.retain(|c| !machine.is_dead(c, number));
+                    }
+                    continue;
+                }
+                Event::Return(number) => number,
+            };
+            let slot = machine.plan.slot(number);
+            if !frontier.iter().all(|c| c.done.has(slot)) {
+                match closing.close(machine, frontier, number, purse) {
+                    Ok(true) => {}
+                    Ok(false) => return Walked::TooWide,
+                    Err(why) => return Walked::Exhausted(why),
+                }
+                if closing.with.len() == 0 {
+                    return Walked::Nowhere(machine.nowhere(number, frontier));
+                }
+                frontier.clear();
+                frontier.extend(closing.with.configurations());
+            }
+            for configuration in &mut *frontier {
+                configuration.done.remove(slot);
+            }
+            machine.forward();
+            sweeper.sweep(machine, frontier);
+        }
+        Walked::There
+    }
 }
 
 /// The configurations at one return: those in which the operation has not taken effect, and those

@@ -54,12 +54,15 @@ mod machine;
 mod parts;
 mod plan;
 mod replay;
+mod shrink;
+mod starting_at;
 mod tables;
 mod witness;
 
 pub use parts::check;
 pub use replay::replay;
-pub use witness::{CoreOperation, Refused, Survivor, Witness};
+pub use starting_at::StartingAt;
+pub use witness::{CoreOperation, Refused, Start, Survivor, Witness};
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -71,7 +74,7 @@ use std::sync::atomic::AtomicBool;
 /// legal wherever some result is.
 pub trait Model: Clone + Sync {
     /// The object's state.
-    type State: Clone + Eq + Hash + Debug + Send;
+    type State: Clone + Eq + Hash + Debug + Send + Sync;
     /// An operation with its result. Equal ones are interchangeable.
     type Op: Clone + Eq + Hash + Debug + Send + Sync;
 
@@ -108,10 +111,10 @@ pub trait Model: Clone + Sync {
         Vec::new()
     }
 
-    /// The same object with knowledge of one part of a history: it may refuse whatever would leave
-    /// some operation with known result without a place for good.
+    /// The same object with knowledge of one part of a history, which begins in a given state: it
+    /// may refuse whatever would leave some operation with known result without a place for good.
     #[must_use]
-    fn study(&self, _operations: &[&Operation<Self::Op>]) -> Self {
+    fn study(&self, _start: &Self::State, _operations: &[&Operation<Self::Op>]) -> Self {
         self.clone()
     }
 

@@ -55,7 +55,7 @@ impl<'a, M: Model> Plan<'a, M> {
             }
         }
         let mut plan = Self {
-            model: model.study(&operations),
+            model: model.study(&model.initial(), &operations),
             kinds: Vec::with_capacity(operations.len()),
             operations,
             index,

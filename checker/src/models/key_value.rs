@@ -134,9 +134,13 @@ impl Model for KeyValue {
     }
 
     /// A read that shows a value shows what was there when it was written, as nothing but a put
-    /// takes anything away. Used where each value was written once and reads can be taken apart:
-    /// every value begins with a character that it does not have again, the same for all.
-    fn study(&self, operations: &[&Operation<KeyValueOp>]) -> Self {
+    /// takes anything away. Used where nothing was there at first, each value was written once and
+    /// reads can be taken apart: every value begins with a character that it does not have again,
+    /// the same for all.
+    fn study(&self, start: &Self::State, operations: &[&Operation<KeyValueOp>]) -> Self {
+        if !start.is_empty() {
+            return Self::default();
+        }
         let mut keys: HashMap<&str, Written> = HashMap::new();
         for operation in operations {
             if let Put { key, value } | Append { key, value } = &operation.op {
