@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::budget::{table_bytes, vec_bytes};
 use super::tables::{Fast, NONE, Used};
 
 /// A set of slots.
@@ -173,7 +174,7 @@ impl<const W: usize> Antichain<W> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.all.capacity() * size_of::<Entry<W>>()
-            + self.heads.capacity() * size_of::<(u32, Slots<W>, u32)>()
+        let (len, capacity) = (self.heads.len(), self.heads.capacity());
+        vec_bytes(&self.all) + table_bytes::<((u32, Slots<W>), u32)>(len, capacity)
     }
 }

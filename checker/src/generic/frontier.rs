@@ -118,6 +118,7 @@ impl<const W: usize> Closing<W> {
                 without.insert(configuration, &machine.used);
             }
         }
+        let behind = size_of_val(frontier);
         let mut position = 0;
         while position < without.len() {
             if without.len() + with.len() > purse.budget.frontier_max {
@@ -125,7 +126,9 @@ impl<const W: usize> Closing<W> {
             }
             if let Some(from) = without.get(position) {
                 machine.follow(from, |machine, by, mut next| {
-                    purse.pay(|| machine.bytes() + without.bytes() + with.bytes())?;
+                    // The next frontier is copied from the one set.
+                    let copy = with.len() * size_of::<Configuration<W>>();
+                    purse.pay(machine.bytes() + without.bytes() + with.bytes() + copy + behind)?;
                     if !machine.settle(&mut next) {
                         return Ok(());
                     }
@@ -169,7 +172,9 @@ impl Sweeper {
         if machine.states.len() > self.states {
             let named = frontier.iter_mut().map(|c| &mut c.state);
             machine.states.retain(named, &machine.plan.model);
-            self.states = self.states.max(2 * machine.states.len());
+            // Clearing a table costs as much as it once held.
+            let often = (2 * machine.states.len()).max(machine.states.capacity() / 4);
+            self.states = self.states.max(often);
         }
         if machine.trace.len() > self.trace {
             machine

@@ -214,7 +214,9 @@ impl<'a, M: Model, const W: usize> Machine<'a, M, W> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.states.bytes() + self.used.bytes() + self.trace.bytes()
+        // Sweeping takes a number for each state and each step of the way.
+        let sweep = 4 * self.states.len().max(self.trace.len());
+        self.plan.bytes + self.states.bytes() + self.used.bytes() + self.trace.bytes() + sweep
     }
 
     /// Operations that had returned before the present event.

@@ -153,7 +153,7 @@ pub struct Operation<Op> {
 pub struct Options<'a> {
     /// Configurations created, over all parts and both kinds of search.
     pub configurations_max: u64,
-    /// Bytes that the search may hold besides the history.
+    /// Bytes that the search may hold besides the history; it ends before it would hold more.
     pub bytes_max: usize,
     /// Configurations after one event, beyond which the search goes on depth first.
     pub frontier_max: usize,

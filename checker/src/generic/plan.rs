@@ -37,7 +37,12 @@ pub(super) struct Plan<'a, M: Model> {
     pub(super) slots: usize,
     /// Unknown operations that are equal, in the order of their calls.
     pub(super) classes: Vec<Vec<Number>>,
+    /// What all this takes.
+    pub(super) bytes: usize,
 }
+
+/// Bytes of a plan for each operation, while it is made: two events with their times, and the rest.
+pub(super) const BYTES_EACH: usize = 96;
 
 impl<'a, M: Model> Plan<'a, M> {
     pub(super) fn new(model: &M, history: &'a [Operation<M::Op>], part: &[usize]) -> Self {
@@ -62,9 +67,13 @@ impl<'a, M: Model> Plan<'a, M> {
             events: Vec::new(),
             slots: 0,
             classes: Vec::new(),
+            bytes: 0,
         };
         plan.lay_out_events();
         plan.assign_slots();
+        let each = size_of::<(&Operation<M::Op>, usize, usize, Kind, [Event; 2])>();
+        let lists = plan.classes.len() * (size_of::<Vec<Number>>() + 4 * size_of::<Number>());
+        plan.bytes = each * plan.operations.len() + lists;
         plan
     }
 

@@ -9,7 +9,6 @@ mod history;
 #[path = "../linearizable/mutate.rs"]
 mod mutate;
 #[path = "../linearizable/simulate.rs"]
-#[expect(dead_code, reason = "shared with tests")]
 mod simulate;
 #[path = "../generic/subjects.rs"]
 mod subjects;

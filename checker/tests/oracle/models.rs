@@ -5,6 +5,8 @@
 use checker::generic::{Operation, Options, Verdict, check, replay};
 use checker::models::*;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use crate::judges::is_linearizable;
 use crate::subjects::Subject;
@@ -112,7 +114,7 @@ fn agree<M: Subject>(draws: &[Draw], spoilt: Spoilt) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(crate::config(400))]
+    #![proptest_config(crate::config(200))]
 
     #[test]
     fn register((draws, spoilt) in draws()) {
@@ -143,4 +145,18 @@ proptest! {
     fn key_value((draws, spoilt) in draws()) {
         agree::<KeyValue>(&draws, spoilt)?;
     }
+}
+
+/// The tests above are worth something only if both verdicts come up often.
+#[test]
+fn both_verdicts_come_up() {
+    let mut runner = TestRunner::deterministic();
+    let mut violated = 0;
+    for _ in 0..300 {
+        let (draws, spoilt) = draws().new_tree(&mut runner).expect("a draw").current();
+        let history = history::<CasRegister>(&draws, spoilt);
+        let verdict = check(&CasRegister, &history, &Options::default());
+        violated += u32::from(matches!(verdict, Verdict::Violated { .. }));
+    }
+    assert!((30..240).contains(&violated), "{violated} of 300");
 }

@@ -61,7 +61,7 @@ fn of_key(operations: &[Op], key: u8) -> Vec<Operation<RegisterOp>> {
 }
 
 proptest! {
-    #![proptest_config(crate::config(1_000))]
+    #![proptest_config(crate::config(500))]
 
     #[test]
     fn zones(operations in operations()) {
