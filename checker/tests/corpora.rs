@@ -74,6 +74,7 @@ fn judge<M: Model>(
                     "{name}: {core:?}"
                 );
             }
+            assert!(witness.core.len() <= 12, "{name}: {witness:?}");
             let known = |c: &&CoreOperation<M::Op>| c.operation.ret.is_some();
             println!(
                 "{name}: {} results and {} operations after {} starts are the core",

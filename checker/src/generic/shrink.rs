@@ -18,7 +18,7 @@ const CUTS: [usize; 4] = [0, 3, 12, 60];
 const STARTS_MAX: usize = 8;
 
 /// Operations beyond which the history as a whole is not made smaller.
-const WHOLE_MAX: usize = 2_000;
+const WHOLE_MAX: usize = 500;
 
 /// Configurations that one attempt may cost: a multiple of what the first one did, and a few.
 const ATTEMPT: (u64, u64) = (4, 4_096);
@@ -63,17 +63,17 @@ pub(super) fn shrink<M: Model>(
         shrinker.end = u64::MAX;
         shrinker.begin(called(u64::MAX));
     }
-    let spent = options.core_max - shrinker.left;
-    shrinker.attempt = ATTEMPT.0 * spent + ATTEMPT.1;
-    let mut best = shrinker.whole();
-    if best.operations.len() > SMALL {
-        for cut in shrinker.cuts(part, operation) {
-            if cut.operations.len() < best.operations.len() {
-                best = cut;
-            }
-        }
+    shrinker.attempt = attempt(options.core_max - shrinker.left);
+    let best = shrinker.whole();
+    if best.operations.len() <= SMALL {
+        return best;
     }
-    best
+    shrinker.cut(part, operation, best)
+}
+
+/// What an attempt may cost, by what the first one did.
+fn attempt(spent: u64) -> u64 {
+    ATTEMPT.0 * spent + ATTEMPT.1
 }
 
 struct Shrinker<'a, M: Model> {
@@ -102,19 +102,27 @@ impl<M: Model> Shrinker<'_, M> {
         self.history[i].ret.is_some_and(|ret| ret <= self.end)
     }
 
-    /// The core of everything until the end.
+    /// The core of everything until the end, for a quarter of the budget.
     fn whole(&mut self) -> Core<M::State, M::Op> {
+        let reserve = self.left / 4 * 3;
+        self.left -= reserve;
         let is_minimal = self.called.len() <= WHOLE_MAX && self.minimise();
+        self.left += reserve;
         self.core(is_minimal)
     }
 
-    /// Cores that begin shortly before the operation without place.
-    fn cuts(&mut self, part: &[usize], operation: usize) -> Vec<Core<M::State, M::Op>> {
+    /// The smallest of a core and those that begin shortly before the operation without place.
+    fn cut(
+        &mut self,
+        part: &[usize],
+        operation: usize,
+        mut best: Core<M::State, M::Op>,
+    ) -> Core<M::State, M::Op> {
         let plan = Plan::new(self.model, self.history, part);
         let is_call =
             |event: &Event| matches!(event, Event::Call(n) if plan.index[*n as usize] == operation);
         let Some(failed) = plan.events.iter().position(is_call) else {
-            return Vec::new();
+            return best;
         };
         let calls: Vec<usize> = (0..=failed)
             .rev()
@@ -126,7 +134,6 @@ impl<M: Model> Shrinker<'_, M> {
         let budget = Budget::new(self.options, self.left, 1);
         let middles = middles(&plan, &events, STARTS_MAX, &mut Purse::new(&budget));
         self.left = budget.left();
-        let mut cores = Vec::new();
         for (&event, middle) in events.iter().zip(&middles).rev() {
             if middle.is_empty() {
                 continue;
@@ -149,12 +156,22 @@ impl<M: Model> Shrinker<'_, M> {
             let mut called: Vec<usize> = left.map(|(number, _)| plan.index[number]).collect();
             called.sort_by_key(|&i| (self.history[i].call, i));
             self.begin(called);
-            if self.is_violated(&self.kept.clone()) == Some(true) {
-                let is_minimal = self.minimise();
-                cores.push(self.core(is_minimal));
+            self.attempt = self.left;
+            let left = self.left;
+            if self.is_violated(&self.kept.clone()) != Some(true) {
+                continue;
+            }
+            self.attempt = attempt(left - self.left);
+            let is_minimal = self.minimise();
+            let core = self.core(is_minimal);
+            if core.operations.len() < best.operations.len() {
+                best = core;
+            }
+            if best.operations.len() <= SMALL {
+                break;
             }
         }
-        cores
+        best
     }
 
     fn weakened(&self, kept: &[bool]) -> Vec<CoreOperation<M::Op>> {
@@ -190,6 +207,9 @@ impl<M: Model> Shrinker<'_, M> {
         if self.left == 0 {
             return None;
         }
+        if self.is_dead(kept) {
+            return Some(true);
+        }
         let core = self.weakened(kept);
         for start in &self.starts {
             let operations: Vec<_> = core
@@ -222,9 +242,8 @@ impl<M: Model> Shrinker<'_, M> {
     /// monotone. True if no single result can be spared.
     fn minimise(&mut self) -> bool {
         let mut size = self.kept.iter().filter(|kept| **kept).count().div_ceil(2);
-        let mut is_minimal = true;
         loop {
-            let mut progress = false;
+            let (mut progress, mut is_minimal) = (false, true);
             let mut skip = 0;
             loop {
                 let kept: Vec<_> = (0..self.kept.len()).filter(|&i| self.kept[i]).collect();
@@ -257,9 +276,24 @@ impl<M: Model> Shrinker<'_, M> {
         }
     }
 
-    /// What is left, without the unknown operations that nobody can have seen.
+    /// Whether some result is excluded for good from each start on, whatever else happens.
+    fn is_dead(&self, kept: &[bool]) -> bool {
+        self.starts.iter().all(|start| {
+            let mut all = self.called.iter().zip(kept);
+            all.any(|(index, kept)| {
+                let op = &self.history[*index].op;
+                *kept && !start.done.contains(index) && self.model.dead(&start.state, op)
+            })
+        })
+    }
+
+    /// What is left, without the unknown operations that nobody can have seen, or that are of no
+    /// use to anybody.
     fn core(&self, is_minimal: bool) -> Core<M::State, M::Op> {
         let mut operations = self.weakened(&self.kept);
+        if self.is_dead(&self.kept) {
+            operations.retain(|core| core.operation.ret.is_some());
+        }
         let all: Vec<_> = operations.iter().map(|core| &core.operation).collect();
         let mut stays = vec![true; operations.len()];
         for unobserved in self.model.unobserved(&all) {

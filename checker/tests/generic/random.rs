@@ -103,6 +103,14 @@ fn agree<M: Subject>(draws: &[Draw], spoilt: Option<(usize, i64)>) -> Result<(),
                 for (start, core) in &cores {
                     prop_assert!(!is_linearizable(start, core), "{core:?} of {history:?}");
                 }
+                let is_whole = witness.starts[0].state == model.initial();
+                if is_whole && !M::RETURNS {
+                    let whole = with_all_mutators(&model, &witness.core, &history);
+                    prop_assert!(
+                        !is_linearizable(&model, &whole),
+                        "{witness:?} of {history:?}"
+                    );
+                }
                 for spared in 0..witness.core.len() {
                     let mut weaker = witness.clone();
                     if weaken(&model, &mut weaker.core, spared) {
@@ -116,6 +124,25 @@ fn agree<M: Subject>(draws: &[Draw], spoilt: Option<(usize, i64)>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// A core together with all that it leaves out: if it is sound, that is of no help.
+fn with_all_mutators<M: Model>(
+    model: &M,
+    core: &[CoreOperation<M::Op>],
+    history: &[Operation<M::Op>],
+) -> Vec<Operation<M::Op>> {
+    let mut whole: Vec<_> = core.iter().map(|c| c.operation.clone()).collect();
+    for (i, operation) in history.iter().enumerate() {
+        if core.iter().all(|c| c.index != i) && !model.is_read_only(&operation.op) {
+            whole.push(Operation {
+                op: model.forget(&operation.op),
+                call: operation.call,
+                ret: None,
+            });
+        }
+    }
+    whole
 }
 
 /// Forgets one result of a core; false if there is none.
