@@ -4,7 +4,6 @@ mod budgets;
 mod by_hand;
 mod counted;
 #[path = "../../benches/support/lean.rs"]
-#[expect(dead_code, reason = "shared with benches")]
 mod lean;
 mod oracle;
 mod random;

@@ -11,6 +11,7 @@ mod mutate;
 #[path = "../linearizable/simulate.rs"]
 mod simulate;
 #[path = "../generic/subjects.rs"]
+#[expect(dead_code, reason = "shared with tests")]
 mod subjects;
 #[path = "../../benches/support/wgl.rs"]
 mod wgl;
