@@ -8,6 +8,7 @@
 //! process ever held (`VmHWM`).
 
 #[path = "support/cpu_time.rs"]
+#[allow(dead_code, reason = "criterion's measurement is not used here")]
 mod cpu_time;
 #[path = "../tests/linearizable/history.rs"]
 #[expect(dead_code, unused_imports, reason = "shared with tests")]

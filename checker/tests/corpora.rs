@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use checker::generic::{Model, Operation, Options, Verdict, check, replay};
+use checker::generic::{CoreOperation, Model, Operation, Options, Verdict, check, replay};
 use checker::import::{jepsen_log, porcupine_kv};
 use checker::models::{CasRegister, KeyValue};
 
@@ -67,16 +67,20 @@ fn judge<M: Model>(
         }
         Verdict::Violated { witness } => {
             assert!(!expected, "{name} holds");
-            let core = witness.core_history();
-            let alone = check(model, &core, options);
-            assert!(
-                matches!(alone, Verdict::Violated { .. }),
-                "{name}: {core:?}"
-            );
-            let known = core.iter().filter(|o| o.ret.is_some()).count();
+            for (start, core) in witness.core_histories(model) {
+                let alone = check(&start, &core, options);
+                assert!(
+                    matches!(alone, Verdict::Violated { .. }),
+                    "{name}: {core:?}"
+                );
+            }
+            assert!(witness.core.len() <= 12, "{name}: {witness:?}");
+            let known = |c: &&CoreOperation<M::Op>| c.operation.ret.is_some();
             println!(
-                "{name}: {known} results and {} operations are the core",
-                core.len()
+                "{name}: {} results and {} operations after {} starts are the core",
+                witness.core.iter().filter(known).count(),
+                witness.core.len(),
+                witness.starts.len()
             );
         }
         Verdict::Inconclusive { reached, why } => panic!("{name}: {why} at {reached}"),

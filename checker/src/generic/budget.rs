@@ -25,6 +25,33 @@ impl Exhausted {
     }
 }
 
+/// Insertions between two looks at the budget, at most.
+const SOON: usize = 4;
+
+/// Bytes that a vector holds, and will hold soon.
+pub(super) fn vec_bytes<T>(vec: &Vec<T>) -> usize {
+    let held = vec.capacity() * size_of::<T>();
+    let grows = vec.capacity() - vec.len() < SOON;
+    held + if grows {
+        held.max(SOON * size_of::<T>())
+    } else {
+        0
+    }
+}
+
+/// Bytes that a hash table of so many entries and this capacity holds, and will hold soon. While
+/// it grows, there are two.
+pub(super) fn table_bytes<Entry>(len: usize, capacity: usize) -> usize {
+    // One byte beside each entry, and one in eight places free (`hashbrown`).
+    let held = capacity * 8 / 7 * (size_of::<Entry>() + 1);
+    let grows = capacity - len < SOON;
+    held + if grows {
+        2 * held.max(SOON * size_of::<Entry>())
+    } else {
+        0
+    }
+}
+
 /// Shared by the parts of one check.
 pub(super) struct Budget<'a> {
     configurations: AtomicU64,
@@ -82,13 +109,13 @@ impl<'a, 'b> Purse<'a, 'b> {
         Self { budget, drawn: 0 }
     }
 
-    /// Pays for one configuration. Every so often it asks what the search holds.
-    pub(super) fn pay(&mut self, bytes: impl Fn() -> usize) -> Result<(), Exhausted> {
+    /// Pays for one configuration; `bytes` is what the search holds, and what it will next.
+    pub(super) fn pay(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        if bytes > self.budget.bytes_each {
+            return Err(Exhausted::Bytes);
+        }
         if self.drawn == 0 {
             self.drawn = self.budget.draw()?;
-            if bytes() > self.budget.bytes_each {
-                return Err(Exhausted::Bytes);
-            }
         }
         self.drawn -= 1;
         Ok(())

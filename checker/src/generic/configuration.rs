@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::budget::{table_bytes, vec_bytes};
 use super::tables::{Fast, NONE, Used};
 
 /// A set of slots.
@@ -81,14 +82,27 @@ struct Entry<const W: usize> {
 /// Entries up to which a scan beats a table.
 const FEW: usize = 8;
 
+/// Entries beyond which a table is not worth keeping for the next event.
+const MANY: usize = 1 << 10;
+
 impl<const W: usize> Antichain<W> {
-    /// `writes` are the slots of pending mutators.
-    pub(super) fn new(writes: Slots<W>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             all: Vec::new(),
             heads: HashMap::default(),
-            writes,
+            writes: Slots::EMPTY,
         }
+    }
+
+    /// Forgets everything; `writes` are the slots of pending mutators from now on.
+    pub(super) fn clear(&mut self, writes: Slots<W>) {
+        self.all.clear();
+        if self.heads.capacity() > MANY {
+            self.heads = HashMap::default();
+        } else if !self.heads.is_empty() {
+            self.heads.clear();
+        }
+        self.writes = writes;
     }
 
     fn key(&self, configuration: &Configuration<W>) -> (u32, Slots<W>) {
@@ -154,13 +168,13 @@ impl<const W: usize> Antichain<W> {
         (!entry.superfluous).then_some(entry.configuration)
     }
 
-    pub(super) fn into_configurations(self) -> Vec<Configuration<W>> {
-        let live = self.all.into_iter().filter(|entry| !entry.superfluous);
-        live.map(|entry| entry.configuration).collect()
+    pub(super) fn configurations(&self) -> impl Iterator<Item = Configuration<W>> {
+        let live = self.all.iter().filter(|entry| !entry.superfluous);
+        live.map(|entry| entry.configuration)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.all.capacity() * size_of::<Entry<W>>()
-            + self.heads.capacity() * size_of::<(u32, Slots<W>, u32)>()
+        let (len, capacity) = (self.heads.len(), self.heads.capacity());
+        vec_bytes(&self.all) + table_bytes::<((u32, Slots<W>), u32)>(len, capacity)
     }
 }

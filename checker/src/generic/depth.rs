@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::Model;
-use super::budget::{Exhausted, Purse};
+use super::budget::{Exhausted, Purse, table_bytes, vec_bytes};
 use super::configuration::{Configuration, Slots};
 use super::machine::{Found, Machine, Nowhere};
 use super::plan::{Event, Kind};
@@ -84,15 +84,16 @@ impl<M: Model, const W: usize> Depth<'_, '_, M, W> {
         while let Some(&event) = self.machine.plan.events.get(self.machine.at) {
             match event {
                 Event::Call(number) => {
-                    let before = configuration;
                     self.machine.forward();
-                    let is_known = !matches!(
+                    if !matches!(
                         self.machine.plan.kinds[number as usize],
                         Kind::Unknown { .. }
-                    );
-                    if is_known && !self.machine.settle(&mut configuration) {
-                        self.note(before, number);
-                        return None;
+                    ) {
+                        self.machine.settle_one(&mut configuration, number);
+                        if self.machine.is_dead(&configuration, number) {
+                            self.note(configuration, number);
+                            return None;
+                        }
                     }
                 }
                 Event::Return(number) => {
@@ -142,12 +143,9 @@ impl<M: Model, const W: usize> Depth<'_, '_, M, W> {
         let (stack, seen) = (&mut self.stack, &self.seen);
         self.machine
             .follow(configuration, |machine, by, mut next| {
-                purse.pay(|| {
-                    let entry = size_of::<(usize, u32, u32, Slots<W>, u64)>();
-                    machine.bytes()
-                        + seen.capacity() * entry
-                        + stack.capacity() * size_of::<(usize, Configuration<W>)>()
-                })?;
+                let (len, capacity) = (seen.len(), seen.capacity());
+                let seen = table_bytes::<(usize, u32, u32, Slots<W>)>(len, capacity);
+                purse.pay(machine.bytes() + seen + vec_bytes(stack))?;
                 if machine.settle(&mut next) {
                     next.trace = machine.place(configuration.trace, by);
                     if by == due {

@@ -3,109 +3,149 @@
 use super::Model;
 use super::budget::{Exhausted, Purse};
 use super::configuration::{Antichain, Configuration};
-use super::machine::{Found, Machine};
+use super::machine::{Machine, Nowhere};
 use super::plan::{Event, Kind, Number};
-use super::replay::unfold;
 
-/// The frontier before the event at which it became too wide.
-pub(super) type Wide<const W: usize> = Vec<Configuration<W>>;
-
-enum Closed<const W: usize> {
-    To(Vec<Configuration<W>>),
+/// What a walk comes to.
+pub(super) enum Walked<S> {
+    /// The event it was to come to, which has not happened yet.
+    There,
+    Nowhere(Nowhere<S>),
+    /// The frontier has become wider than the budget allows.
     TooWide,
+    Exhausted(Exhausted),
 }
 
-/// Walks the events. Gives the frontier back when it becomes too wide.
-pub(super) fn walk<M: Model, const W: usize>(
-    machine: &mut Machine<M, W>,
-    purse: &mut Purse,
-) -> Result<Found<M::State>, Wide<W>> {
-    let mut frontier = vec![machine.initial()];
-    let mut sweeper = Sweeper::default();
-    while machine.at < machine.plan.events.len() {
-        let number = match machine.plan.events[machine.at] {
-            Event::Call(number) => {
-                machine.forward();
-                if !matches!(machine.plan.kinds[number as usize], Kind::Unknown { .. }) {
-                    let before = frontier.clone();
-                    frontier.retain_mut(|configuration| machine.settle(configuration));
-                    if frontier.is_empty() {
-                        return Ok(Found::Nowhere(machine.nowhere(number, &before)));
+/// All configurations before an event, and the way to it.
+pub(super) struct Walk<const W: usize> {
+    pub(super) frontier: Vec<Configuration<W>>,
+    closing: Closing<W>,
+    sweeper: Sweeper,
+}
+
+impl<const W: usize> Walk<W> {
+    pub(super) fn new<M: Model>(machine: &mut Machine<M, W>) -> Self {
+        Self {
+            frontier: vec![machine.initial()],
+            closing: Closing::new(),
+            sweeper: Sweeper::default(),
+        }
+    }
+
+    pub(super) fn until<M: Model>(
+        &mut self,
+        end: usize,
+        machine: &mut Machine<M, W>,
+        purse: &mut Purse,
+    ) -> Walked<M::State> {
+        let Self {
+            frontier,
+            closing,
+            sweeper,
+        } = self;
+        while machine.at < end {
+            let number = match machine.plan.events[machine.at] {
+                Event::Call(number) => {
+                    machine.forward();
+                    if !matches!(machine.plan.kinds[number as usize], Kind::Unknown { .. }) {
+                        for configuration in &mut *frontier {
+                            machine.settle_one(configuration, number);
+                        }
+                        if frontier.iter().all(|c| machine.is_dead(c, number)) {
+                            return Walked::Nowhere(machine.nowhere(number, frontier));
+                        }
+                        frontier.retain(|c| !machine.is_dead(c, number));
                     }
+                    continue;
                 }
-                continue;
+                Event::Return(number) => number,
+            };
+            let slot = machine.plan.slot(number);
+            if !frontier.iter().all(|c| c.done.has(slot)) {
+                match closing.close(machine, frontier, number, purse) {
+                    Ok(true) => {}
+                    Ok(false) => return Walked::TooWide,
+                    Err(why) => return Walked::Exhausted(why),
+                }
+                if closing.with.len() == 0 {
+                    return Walked::Nowhere(machine.nowhere(number, frontier));
+                }
+                frontier.clear();
+                frontier.extend(closing.with.configurations());
             }
-            Event::Return(number) => number,
-        };
-        let slot = machine.plan.slot(number);
-        if frontier.iter().all(|c| c.done.has(slot)) {
-            for configuration in &mut frontier {
+            for configuration in &mut *frontier {
                 configuration.done.remove(slot);
             }
-        } else {
-            match close(machine, &frontier, number, purse) {
-                Ok(Closed::To(next)) if next.is_empty() => {
-                    return Ok(Found::Nowhere(machine.nowhere(number, &frontier)));
-                }
-                Ok(Closed::To(next)) => frontier = next,
-                Ok(Closed::TooWide) => return Err(frontier),
-                Err(why) => return Ok(machine.exhausted(why)),
-            }
+            machine.forward();
+            sweeper.sweep(machine, frontier);
         }
-        machine.forward();
-        sweeper.sweep(machine, &mut frontier);
+        Walked::There
     }
-    let end = frontier.first().expect("an empty frontier ends the walk");
-    let order = unfold(machine.plan, &machine.trace.path(end.trace));
-    Ok(Found::Order(order))
 }
 
-/// The configurations that follow when an operation has to have taken effect.
-fn close<M: Model, const W: usize>(
-    machine: &mut Machine<M, W>,
-    frontier: &[Configuration<W>],
-    number: Number,
-    purse: &mut Purse,
-) -> Result<Closed<W>, Exhausted> {
-    let slot = machine.plan.slot(number);
-    let widest = purse.budget.frontier_max;
-    let mut without = Antichain::new(machine.writes);
-    let mut with = Antichain::new(machine.writes);
-    for &configuration in frontier {
-        if configuration.done.has(slot) {
-            let mut next = configuration;
-            next.done.remove(slot);
-            with.insert(next, &machine.used);
-        } else {
-            without.insert(configuration, &machine.used);
+/// The configurations at one return: those in which the operation has not taken effect, and those
+/// in which it has.
+struct Closing<const W: usize> {
+    without: Antichain<W>,
+    with: Antichain<W>,
+}
+
+impl<const W: usize> Closing<W> {
+    fn new() -> Self {
+        Self {
+            without: Antichain::new(),
+            with: Antichain::new(),
         }
     }
-    let mut position = 0;
-    while position < without.len() {
-        if without.len() + with.len() > widest {
-            return Ok(Closed::TooWide);
+
+    /// Finds the configurations that follow when an operation has to have taken effect. False if
+    /// there are too many.
+    fn close<M: Model>(
+        &mut self,
+        machine: &mut Machine<M, W>,
+        frontier: &[Configuration<W>],
+        number: Number,
+        purse: &mut Purse,
+    ) -> Result<bool, Exhausted> {
+        let slot = machine.plan.slot(number);
+        let Self { without, with } = self;
+        without.clear(machine.writes);
+        with.clear(machine.writes);
+        for &configuration in frontier {
+            if configuration.done.has(slot) {
+                with.insert(configuration, &machine.used);
+            } else {
+                without.insert(configuration, &machine.used);
+            }
         }
-        if let Some(from) = without.get(position) {
-            machine.follow(from, |machine, by, mut next| {
-                purse.pay(|| machine.bytes() + without.bytes() + with.bytes())?;
-                if !machine.settle(&mut next) {
-                    return Ok(());
-                }
-                let set = if next.done.has(slot) {
-                    next.done.remove(slot);
-                    &mut with
-                } else {
-                    &mut without
-                };
-                if set.insert(next, &machine.used) {
-                    set.last_mut().trace = machine.place(from.trace, by);
-                }
-                Ok(())
-            })?;
+        let behind = size_of_val(frontier);
+        let mut position = 0;
+        while position < without.len() {
+            if without.len() + with.len() > purse.budget.frontier_max {
+                return Ok(false);
+            }
+            if let Some(from) = without.get(position) {
+                machine.follow(from, |machine, by, mut next| {
+                    // The next frontier is copied from the one set.
+                    let copy = with.len() * size_of::<Configuration<W>>();
+                    purse.pay(machine.bytes() + without.bytes() + with.bytes() + copy + behind)?;
+                    if !machine.settle(&mut next) {
+                        return Ok(());
+                    }
+                    let set = match next.done.has(slot) {
+                        true => &mut *with,
+                        false => &mut *without,
+                    };
+                    if set.insert(next, &machine.used) {
+                        set.last_mut().trace = machine.place(from.trace, by);
+                    }
+                    Ok(())
+                })?;
+            }
+            position += 1;
         }
-        position += 1;
+        Ok(true)
     }
-    Ok(Closed::To(with.into_configurations()))
 }
 
 /// Forgets states and traces that no configuration needs any more.
@@ -132,7 +172,9 @@ impl Sweeper {
         if machine.states.len() > self.states {
             let named = frontier.iter_mut().map(|c| &mut c.state);
             machine.states.retain(named, &machine.plan.model);
-            self.states = self.states.max(2 * machine.states.len());
+            // Clearing a table costs as much as it once held.
+            let often = (2 * machine.states.len()).max(machine.states.capacity() / 4);
+            self.states = self.states.max(often);
         }
         if machine.trace.len() > self.trace {
             machine

@@ -4,7 +4,9 @@
 use super::Model;
 use super::budget::{Exhausted, Purse};
 use super::configuration::{Configuration, Slots};
+use super::frontier::{Walk, Walked};
 use super::plan::{Event, Kind, Number, Plan};
+use super::replay::unfold;
 use super::tables::{NONE, Placed, States, Trace, Used};
 
 /// What a search comes to.
@@ -119,6 +121,25 @@ impl<'a, M: Model, const W: usize> Machine<'a, M, W> {
         self.writes.remove(self.plan.slot(number));
     }
 
+    /// Lets an operation that was just called take effect if it is a legal read. Everything else
+    /// that is pending was settled when the state came about.
+    pub(super) fn settle_one(&self, configuration: &mut Configuration<W>, number: Number) {
+        if let Kind::Read { slot } = self.plan.kinds[number as usize] {
+            let state = self.states.get(configuration.state);
+            if self.plan.model.accepts(state, self.plan.op(number)) {
+                configuration.done.insert(slot);
+            }
+        }
+    }
+
+    /// Whether an operation that was just called and has not taken effect never can.
+    pub(super) fn is_dead(&self, configuration: &Configuration<W>, number: Number) -> bool {
+        let state = self.states.get(configuration.state);
+        let op = self.plan.op(number);
+        let slot = self.plan.slot(number);
+        !configuration.done.has(slot) && self.plan.model.dead(state, op)
+    }
+
     /// Lets every pending read take effect that is legal. False if some pending operation has no
     /// place any more.
     pub(super) fn settle(&self, configuration: &mut Configuration<W>) -> bool {
@@ -193,7 +214,9 @@ impl<'a, M: Model, const W: usize> Machine<'a, M, W> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.states.bytes() + self.used.bytes() + self.trace.bytes()
+        // Sweeping takes a number for each state and each step of the way.
+        let sweep = 4 * self.states.len().max(self.trace.len());
+        self.plan.bytes + self.states.bytes() + self.used.bytes() + self.trace.bytes() + sweep
     }
 
     /// Operations that had returned before the present event.
@@ -253,8 +276,64 @@ pub(super) const SLOTS_MAX: usize = 4096;
 
 fn search_in<M: Model, const W: usize>(plan: &Plan<M>, purse: &mut Purse) -> Found<M::State> {
     let mut machine = Machine::<M, W>::new(plan);
-    match super::frontier::walk(&mut machine, purse) {
-        Ok(found) => found,
-        Err(frontier) => super::depth::descend(&mut machine, frontier, purse),
+    let mut walk = Walk::new(&mut machine);
+    match walk.until(plan.events.len(), &mut machine, purse) {
+        Walked::There => {
+            let end = walk.frontier.first().expect("nowhere otherwise");
+            Found::Order(unfold(plan, &machine.trace.path(end.trace)))
+        }
+        Walked::Nowhere(nowhere) => Found::Nowhere(nowhere),
+        Walked::TooWide => super::depth::descend(&mut machine, walk.frontier, purse),
+        Walked::Exhausted(why) => machine.exhausted(why),
     }
+}
+
+/// A state, and the pending operations that have taken effect in it.
+pub(super) type Middle<S> = (S, Vec<Number>);
+
+/// For each of some events in order, where the order can be just before: as far as the walk comes,
+/// and empty where that is more than a few.
+pub(super) fn middles<M: Model>(
+    plan: &Plan<M>,
+    events: &[usize],
+    few: usize,
+    purse: &mut Purse,
+) -> Vec<Vec<Middle<M::State>>> {
+    match plan.slots {
+        0..=64 => middles_in::<M, 1>(plan, events, few, purse),
+        65..=128 => middles_in::<M, 2>(plan, events, few, purse),
+        129..=256 => middles_in::<M, 4>(plan, events, few, purse),
+        257..=1024 => middles_in::<M, 16>(plan, events, few, purse),
+        _ => middles_in::<M, 64>(plan, events, few, purse),
+    }
+}
+
+fn middles_in<M: Model, const W: usize>(
+    plan: &Plan<M>,
+    events: &[usize],
+    few: usize,
+    purse: &mut Purse,
+) -> Vec<Vec<Middle<M::State>>> {
+    let mut machine = Machine::<M, W>::new(plan);
+    let mut walk = Walk::new(&mut machine);
+    let mut middles = Vec::new();
+    for &event in events {
+        let Walked::There = walk.until(event, &mut machine, purse) else {
+            break;
+        };
+        let mut here: Vec<Middle<M::State>> = Vec::new();
+        for configuration in walk.frontier.iter().take(8 * few) {
+            let done = configuration.done.iter();
+            let done = done.map(|slot| machine.pending[slot as usize]).collect();
+            let middle = (machine.states.get(configuration.state).clone(), done);
+            if !here.contains(&middle) {
+                here.push(middle);
+            }
+        }
+        if here.len() > few || walk.frontier.len() > 8 * few {
+            here.clear();
+        }
+        middles.push(here);
+    }
+    middles
 }

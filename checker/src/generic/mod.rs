@@ -1,10 +1,55 @@
 //! Engine A: is a history of any object linearizable?
 //!
-//! Anything with a sequential specification, a [`Model`], can be checked: [`check`] looks for an
-//! order of the operations that the model accepts and that respects real time (Herlihy & Wing
-//! 1990). The question is NP-complete even for one register when values repeat (Gibbons & Korach
-//! 1997), so every search is bounded, and the answer to one that was cut short is
-//! [`Verdict::Inconclusive`], never a guess.
+//! # A tour
+//!
+//! 1. Say what the object does when operations come one after the other: a [`Model`]. Two methods
+//!    are a must, [`initial`](Model::initial) and [`step`](Model::step). Those that come ready are
+//!    in [`checker::models`](crate::models).
+//! 2. Write down what clients saw as [`Operation`]s; one without return is of unknown result.
+//! 3. Call [`check`]. The verdict comes with its proof: an order that [`replay`] confirms, or a
+//!    [`Witness`], which says where every order ended and why, and names few operations that are
+//!    wrong by themselves ([`Witness::core`]).
+//! 4. If the check takes too long, give it the hooks of [`Model`], one by one: first
+//!    [`is_read_only`](Model::is_read_only), then [`dead`](Model::dead). Histories that begin in
+//!    the middle are judged with [`StartingAt`].
+//!
+//! ```
+//! use checker::generic::{Model, Operation, Options, Verdict, check};
+//!
+//! /// A counter. An operation is a read (0 added) or an addition, and what it saw afterwards.
+//! #[derive(Clone)]
+//! struct Counter;
+//!
+//! impl Model for Counter {
+//!     type State = u32;
+//!     type Op = (u32, u32);
+//!
+//!     fn initial(&self) -> u32 { 0 }
+//!
+//!     fn step(&self, state: &u32, &(added, saw): &(u32, u32)) -> Option<u32> {
+//!         (state + added == saw).then_some(saw)
+//!     }
+//!
+//!     fn is_read_only(&self, op: &(u32, u32)) -> bool { op.0 == 0 }
+//! }
+//!
+//! let op = |op, call, ret| Operation { op, call, ret: Some(ret) };
+//! let mut history = vec![op((1, 1), 0, 5), op((1, 2), 1, 3), op((0, 1), 2, 4)];
+//! let verdict = check(&Counter, &history, &Options::default());
+//! assert_eq!(verdict, Verdict::Holds { order: vec![0, 2, 1] });
+//!
+//! history.push(op((0, 1), 6, 7)); // it saw 1 again, long after 2 was there
+//! let Verdict::Violated { witness } = check(&Counter, &history, &Options::default()) else {
+//!     panic!("a stale read")
+//! };
+//! assert_eq!((witness.operation, witness.survivors[0].state), (3, 2));
+//! ```
+//!
+//! # How it works
+//!
+//! The question is NP-complete even for one register when values repeat (Gibbons & Korach 1997), so
+//! every search is bounded, and the answer to one that was cut short is [`Verdict::Inconclusive`],
+//! never a guess.
 //!
 //! The search is just-in-time linearization (Lowe, *Testing for linearizability*, 2017), a
 //! descendant of Wing & Gong's (*Testing and verifying concurrent objects*, 1993): events are
@@ -13,7 +58,8 @@
 //! have taken effect, and which operations with unknown result were used. On top of it:
 //!
 //! * *Eager reads.* An operation that leaves the state as it is takes effect as soon as it is
-//!   legal, and is never branched on: moving it there changes nothing for anybody else.
+//!   legal, and is never branched on: moving it there changes nothing for anybody else. This is why
+//!   complete histories with revisions need one configuration at a time.
 //! * *Dead configurations.* One in which some pending operation can never become legal again, as
 //!   the model says in [`Model::dead`], is dropped.
 //! * *Dominance.* Of two configurations with the same state and the same pending mutators, the one
@@ -30,21 +76,10 @@
 //! depth first from there, over the same configurations: that finds an order early in histories
 //! that have many.
 //!
-//! ```
-//! use checker::generic::{Operation, Options, Verdict, check};
-//! use checker::models::{Register, RegisterOp::*};
-//!
-//! let stale = [
-//!     Operation { op: Write(Some(1)), call: 0, ret: Some(1) },
-//!     Operation { op: Write(Some(2)), call: 2, ret: Some(3) },
-//!     Operation { op: Read(Some(1)), call: 4, ret: Some(5) },
-//! ];
-//! let Verdict::Violated { witness } = check(&Register, &stale, &Options::default()) else {
-//!     panic!("a stale read")
-//! };
-//! assert_eq!(witness.operation, 2);
-//! assert_eq!(witness.survivors[0].state, Some(2));
-//! ```
+//! A core is made by weakening: a read is left out, a mutator's result is forgotten. Both keep any
+//! order that there was, so what is still wrong afterwards proves the history wrong. Where that
+//! leaves more than five operations, the core may begin in the middle, with every configuration
+//! that the walk holds there ([`Witness::starts`]).
 
 mod budget;
 mod configuration;
@@ -54,12 +89,15 @@ mod machine;
 mod parts;
 mod plan;
 mod replay;
+mod shrink;
+mod starting_at;
 mod tables;
 mod witness;
 
 pub use parts::check;
 pub use replay::replay;
-pub use witness::{CoreOperation, Refused, Survivor, Witness};
+pub use starting_at::StartingAt;
+pub use witness::{CoreOperation, Refused, Start, Survivor, Witness};
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -71,7 +109,7 @@ use std::sync::atomic::AtomicBool;
 /// legal wherever some result is.
 pub trait Model: Clone + Sync {
     /// The object's state.
-    type State: Clone + Eq + Hash + Debug + Send;
+    type State: Clone + Eq + Hash + Debug + Send + Sync;
     /// An operation with its result. Equal ones are interchangeable.
     type Op: Clone + Eq + Hash + Debug + Send + Sync;
 
@@ -108,10 +146,10 @@ pub trait Model: Clone + Sync {
         Vec::new()
     }
 
-    /// The same object with knowledge of one part of a history: it may refuse whatever would leave
-    /// some operation with known result without a place for good.
+    /// The same object with knowledge of one part of a history, which begins in a given state: it
+    /// may refuse whatever would leave some operation with known result without a place for good.
     #[must_use]
-    fn study(&self, _operations: &[&Operation<Self::Op>]) -> Self {
+    fn study(&self, _start: &Self::State, _operations: &[&Operation<Self::Op>]) -> Self {
         self.clone()
     }
 
@@ -150,7 +188,7 @@ pub struct Operation<Op> {
 pub struct Options<'a> {
     /// Configurations created, over all parts and both kinds of search.
     pub configurations_max: u64,
-    /// Bytes that the search may hold besides the history.
+    /// Bytes that the search may hold besides the history; it ends before it would hold more.
     pub bytes_max: usize,
     /// Configurations after one event, beyond which the search goes on depth first.
     pub frontier_max: usize,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::budget::{Budget, Exhausted, Purse};
 use super::machine::{Found, Nowhere, SLOTS_MAX, search};
-use super::plan::Plan;
+use super::plan::{BYTES_EACH, Plan};
 use super::replay::replay;
 use super::witness::Witness;
 use super::{Model, Operation, Options, Verdict};
@@ -99,6 +99,10 @@ fn ask<M: Model>(
     part: &[usize],
     budget: &Budget,
 ) -> Option<Answer<M::State>> {
+    if part.len() * BYTES_EACH > budget.bytes_each {
+        let why = Exhausted::Bytes.why().to_owned();
+        return Some(Answer::Undecided { reached: 0, why });
+    }
     let plan = Plan::new(model, history, part);
     let at = |number: u32| plan.index[number as usize];
     let Some(found) = search(&plan, &mut Purse::new(budget)) else {
@@ -168,6 +172,9 @@ fn conclude<M: Model>(
 /// One order of all parts' orders. Each operation takes effect at the earliest moment that its
 /// part's order allows; moments within intervals respect real time among parts too.
 fn merge<Op>(history: &[Operation<Op>], orders: Vec<Vec<usize>>) -> Vec<usize> {
+    if orders.len() == 1 {
+        return orders.into_iter().flatten().collect();
+    }
     let mut moments = Vec::new();
     for (part, order) in orders.into_iter().enumerate() {
         let mut moment = 0;

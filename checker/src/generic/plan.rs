@@ -1,7 +1,7 @@
 //! A part of a history made ready for the search: events in time, and a slot for each operation
 //! while it is pending.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::tables::Fast;
 use super::{Model, Operation};
@@ -37,7 +37,12 @@ pub(super) struct Plan<'a, M: Model> {
     pub(super) slots: usize,
     /// Unknown operations that are equal, in the order of their calls.
     pub(super) classes: Vec<Vec<Number>>,
+    /// What all this takes.
+    pub(super) bytes: usize,
 }
+
+/// Bytes of a plan for each operation, while it is made: two events with their times, and the rest.
+pub(super) const BYTES_EACH: usize = 96;
 
 impl<'a, M: Model> Plan<'a, M> {
     pub(super) fn new(model: &M, history: &'a [Operation<M::Op>], part: &[usize]) -> Self {
@@ -55,16 +60,20 @@ impl<'a, M: Model> Plan<'a, M> {
             }
         }
         let mut plan = Self {
-            model: model.study(&operations),
+            model: model.study(&model.initial(), &operations),
             kinds: Vec::with_capacity(operations.len()),
             operations,
             index,
             events: Vec::new(),
             slots: 0,
             classes: Vec::new(),
+            bytes: 0,
         };
         plan.lay_out_events();
         plan.assign_slots();
+        let each = size_of::<(&Operation<M::Op>, usize, usize, Kind, [Event; 2])>();
+        let lists = plan.classes.len() * (size_of::<Vec<Number>>() + 4 * size_of::<Number>());
+        plan.bytes = each * plan.operations.len() + lists;
         plan
     }
 
@@ -92,7 +101,7 @@ impl<'a, M: Model> Plan<'a, M> {
 
     fn assign_slots(&mut self) {
         let mut classes: HashMap<&M::Op, u32, Fast> = HashMap::default();
-        let mut free = BTreeSet::new();
+        let mut free = Vec::new();
         self.kinds = vec![Kind::Unknown { class: 0 }; self.operations.len()];
         for event in &self.events {
             match *event {
@@ -107,7 +116,7 @@ impl<'a, M: Model> Plan<'a, M> {
                         self.classes[class as usize].push(number);
                         Kind::Unknown { class }
                     } else {
-                        let slot = free.pop_first().unwrap_or_else(|| {
+                        let slot = free.pop().unwrap_or_else(|| {
                             self.slots += 1;
                             self.slots as u32 - 1
                         });
@@ -119,7 +128,7 @@ impl<'a, M: Model> Plan<'a, M> {
                     };
                 }
                 Event::Return(number) => {
-                    free.insert(self.slot(number));
+                    free.push(self.slot(number));
                 }
             }
         }

@@ -74,9 +74,16 @@ pub fn replay<M: Model>(
     if let Some(missing) = (0..operations.len()).find(|&i| place[i].is_none() && known(i)) {
         return Err(format!("operation {missing} is missing"));
     }
-    for part in model.partition(operations) {
-        let mut placed: Vec<_> = part.into_iter().filter(|&i| place[i].is_some()).collect();
-        placed.sort_unstable_by_key(|&i| place[i]);
+    let parts = model.partition(operations);
+    let is_whole = parts.len() == 1;
+    for part in parts {
+        let placed = if is_whole {
+            order.to_vec()
+        } else {
+            let mut placed: Vec<_> = part.into_iter().filter(|&i| place[i].is_some()).collect();
+            placed.sort_unstable_by_key(|&i| place[i]);
+            placed
+        };
         let mut state = model.initial();
         for i in placed {
             let op = &operations[i].op;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::Model;
+use super::budget::{table_bytes, vec_bytes};
 use super::plan::Number;
 
 /// A multiplicative hash; tables compare in full, so that a collision only costs time.
@@ -59,7 +60,8 @@ pub(super) struct States<S> {
     /// The next state with the same hash.
     next: Vec<u32>,
     heads: HashMap<u64, u32, Fast>,
-    bytes: usize,
+    /// Bytes behind the states' pointers.
+    inside: usize,
 }
 
 impl<S: Eq + Hash> States<S> {
@@ -68,7 +70,7 @@ impl<S: Eq + Hash> States<S> {
             all: Vec::new(),
             next: Vec::new(),
             heads: HashMap::default(),
-            bytes: 0,
+            inside: 0,
         }
     }
 
@@ -83,7 +85,7 @@ impl<S: Eq + Hash> States<S> {
             at = self.next[at as usize];
         }
         let number = self.all.len() as u32;
-        self.bytes += bytes(&state) + 32;
+        self.inside += bytes(&state).saturating_sub(size_of::<S>());
         self.all.push(state);
         self.next.push(head);
         self.heads.insert(hash, number);
@@ -98,22 +100,47 @@ impl<S: Eq + Hash> States<S> {
         self.all.len()
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.heads.capacity()
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        let heads = table_bytes::<(u64, u32)>(self.heads.len(), self.heads.capacity());
+        self.inside + vec_bytes(&self.all) + vec_bytes(&self.next) + heads
     }
 }
 
-impl<S: Eq + Hash + Clone> States<S> {
+impl<S: Eq + Hash> States<S> {
     /// Keeps only the states that are named, and renames them.
     pub(super) fn retain<'n, M: Model<State = S>>(
         &mut self,
         named: impl Iterator<Item = &'n mut u32>,
         model: &M,
     ) {
-        let old = std::mem::replace(self, Self::new());
-        for number in named {
-            let state = old.all[*number as usize].clone();
-            *number = self.intern(state, |s| model.bytes(s));
+        let mut named: Vec<_> = named.collect();
+        let mut renamed = vec![NONE; self.all.len()];
+        for number in &named {
+            renamed[**number as usize] = 0;
+        }
+        let mut kept = 0;
+        for (number, renamed) in renamed.iter_mut().enumerate() {
+            if *renamed != NONE {
+                *renamed = kept as u32;
+                self.all.swap(kept, number);
+                kept += 1;
+            }
+        }
+        for number in &mut named {
+            **number = renamed[**number as usize];
+        }
+        self.all.truncate(kept);
+        self.next.clear();
+        self.heads.clear();
+        self.inside = 0;
+        for (number, state) in (0..).zip(&self.all) {
+            let head = self.heads.insert(Fast.hash_one(state), number);
+            self.next.push(head.unwrap_or(NONE));
+            self.inside += model.bytes(state).saturating_sub(size_of::<S>());
         }
     }
 }
@@ -122,7 +149,8 @@ impl<S: Eq + Hash + Clone> States<S> {
 pub(super) struct Used {
     all: Vec<Box<[(u32, u32)]>>,
     numbers: HashMap<Box<[(u32, u32)]>, u32, Fast>,
-    bytes: usize,
+    /// Bytes behind the lists' pointers.
+    inside: usize,
 }
 
 impl Used {
@@ -133,7 +161,7 @@ impl Used {
         Self {
             all: vec![Box::default()],
             numbers,
-            bytes: 0,
+            inside: 0,
         }
     }
 
@@ -156,7 +184,7 @@ impl Used {
             return number;
         }
         let number = self.all.len() as u32;
-        self.bytes += 2 * (size_of_val(&*list) + 16) + 16;
+        self.inside += 2 * size_of_val(&*list);
         self.all.push(list.clone());
         self.numbers.insert(list, number);
         number
@@ -175,7 +203,9 @@ impl Used {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        let (len, capacity) = (self.numbers.len(), self.numbers.capacity());
+        let numbers = table_bytes::<(Box<[(u32, u32)]>, u32)>(len, capacity);
+        self.inside + vec_bytes(&self.all) + numbers
     }
 }
 
@@ -207,7 +237,7 @@ impl Trace {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.all.capacity() * size_of::<Placed>()
+        vec_bytes(&self.all)
     }
 
     /// The way to `end`, first operation first.
@@ -234,18 +264,20 @@ impl Trace {
                 at = self.all[at as usize].before;
             }
         }
-        let mut kept = Vec::new();
-        for (at, placed) in self.all.iter().enumerate() {
+        let mut kept = 0;
+        for at in 0..self.all.len() {
             if renamed[at] != NONE {
-                renamed[at] = kept.len() as u32;
+                renamed[at] = kept as u32;
+                let placed = self.all[at];
                 let before = match placed.before {
                     NONE => NONE,
                     before => renamed[before as usize],
                 };
-                kept.push(Placed { before, ..*placed });
+                self.all[kept] = Placed { before, ..placed };
+                kept += 1;
             }
         }
-        self.all = kept;
+        self.all.truncate(kept);
         for end in &mut ends {
             if **end != NONE {
                 **end = renamed[**end as usize];

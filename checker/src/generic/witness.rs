@@ -1,9 +1,7 @@
 //! Why a history is not linearizable.
 
-use super::budget::{Budget, Purse};
-use super::machine::{Found, search};
-use super::plan::Plan;
-use super::{Model, Operation, Options};
+use super::shrink::shrink;
+use super::{Model, Operation, Options, StartingAt};
 
 /// A proof that a history is not linearizable.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +16,22 @@ pub struct Witness<State, Op> {
     /// leaving them out, mutators by forgetting their results, which keeps any order that there
     /// was; so the core proves the history wrong, and [`check`](super::check) rejects it alone.
     pub core: Vec<CoreOperation<Op>>,
+    /// Where the core begins, never empty: before the whole history, or, where that makes the core
+    /// smaller, at a moment in its middle. Then these are all the ways in which the operations
+    /// before that moment can have gone, and the core is violated after each.
+    pub starts: Vec<Start<State>>,
     /// Whether each result in the core is needed. Otherwise the budget for it ran out.
     pub is_minimal: bool,
+}
+
+/// One way in which everything before a core can have gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start<State> {
+    /// The state then.
+    pub state: State,
+    /// Operations that were pending then and had taken effect, by index into the history. Those
+    /// that are in the core are no part of it here.
+    pub done: Vec<usize>,
 }
 
 /// A state that survived until the operation without place.
@@ -53,7 +65,7 @@ pub struct CoreOperation<Op> {
 /// Pending operations told about a state.
 const PENDING_MAX: usize = 32;
 
-impl<State, Op: Clone> Witness<State, Op> {
+impl<State: Clone, Op: Clone> Witness<State, Op> {
     pub(super) fn new<M: Model<State = State, Op = Op>>(
         model: &M,
         history: &[Operation<Op>],
@@ -63,7 +75,7 @@ impl<State, Op: Clone> Witness<State, Op> {
         options: &Options,
     ) -> Self {
         let studied: Vec<_> = part.iter().map(|&i| &history[i]).collect();
-        let studied = model.study(&studied);
+        let studied = model.study(&model.initial(), &studied);
         let survivors = survivors
             .into_iter()
             .map(|(state, mut pending)| {
@@ -78,166 +90,30 @@ impl<State, Op: Clone> Witness<State, Op> {
                 Survivor { state, pending }
             })
             .collect();
-        let mut shrinker = Shrinker::new(model, history, part, operation, options);
-        let is_minimal = shrinker.shrink();
+        let core = shrink(model, history, part, operation, options);
         Self {
             operation,
             survivors,
-            core: shrinker.core(),
-            is_minimal,
+            core: core.operations,
+            starts: core.starts,
+            is_minimal: core.is_minimal,
         }
     }
 
-    /// The core as a history of its own.
+    /// The core as histories of their own, one for each start: none of them is linearizable.
     #[must_use]
-    pub fn core_history(&self) -> Vec<Operation<Op>> {
-        self.core.iter().map(|c| c.operation.clone()).collect()
-    }
-}
-
-struct Shrinker<'a, M: Model> {
-    model: &'a M,
-    history: &'a [Operation<M::Op>],
-    /// When the operation without place returned, or the end of time.
-    end: u64,
-    /// Operations called until then, by call.
-    called: Vec<usize>,
-    /// Those whose results count, by index into `called`.
-    kept: Vec<bool>,
-    budget: Budget<'a>,
-}
-
-impl<'a, M: Model> Shrinker<'a, M> {
-    /// What is called later than the operation without place returned cannot matter, unless a
-    /// model with hindsight says so.
-    fn new(
-        model: &'a M,
-        history: &'a [Operation<M::Op>],
-        part: &[usize],
-        operation: usize,
-        options: &Options<'a>,
-    ) -> Self {
-        let mut shrinker = Self {
-            model,
-            history,
-            end: 0,
-            called: Vec::new(),
-            kept: Vec::new(),
-            budget: Budget::new(options, options.core_max, 1),
+    pub fn core_histories<M: Model<State = State, Op = Op>>(
+        &self,
+        model: &M,
+    ) -> Vec<(StartingAt<M>, Vec<Operation<Op>>)> {
+        let history = |start: &Start<State>| {
+            let model = StartingAt {
+                model: model.clone(),
+                state: start.state.clone(),
+            };
+            let core = self.core.iter().filter(|c| !start.done.contains(&c.index));
+            (model, core.map(|c| c.operation.clone()).collect())
         };
-        shrinker.cut(part, history[operation].ret.unwrap_or(u64::MAX));
-        if shrinker.is_violated(&shrinker.kept) != Some(true) {
-            shrinker.cut(part, u64::MAX);
-        }
-        shrinker
-    }
-
-    fn cut(&mut self, part: &[usize], end: u64) {
-        let history = self.history;
-        self.end = end;
-        self.called = part
-            .iter()
-            .copied()
-            .filter(|&i| history[i].call <= end)
-            .collect();
-        self.called.sort_by_key(|&i| (history[i].call, i));
-        self.kept = self.called.iter().map(|&i| self.has_returned(i)).collect();
-    }
-
-    fn has_returned(&self, i: usize) -> bool {
-        self.history[i].ret.is_some_and(|ret| ret <= self.end)
-    }
-
-    fn weakened(&self, kept: &[bool]) -> Vec<CoreOperation<M::Op>> {
-        let mut weakened = Vec::new();
-        for (&index, &kept) in self.called.iter().zip(kept) {
-            let operation = &self.history[index];
-            if kept {
-                let operation = operation.clone();
-                weakened.push(CoreOperation { index, operation });
-            } else if !self.model.is_read_only(&operation.op) {
-                let op = if self.has_returned(index) {
-                    self.model.forget(&operation.op)
-                } else {
-                    operation.op.clone()
-                };
-                let call = operation.call;
-                let operation = Operation {
-                    op,
-                    call,
-                    ret: None,
-                };
-                weakened.push(CoreOperation { index, operation });
-            }
-        }
-        weakened
-    }
-
-    /// Whether the rest is violated by itself; nothing, if that takes too long.
-    fn is_violated(&self, kept: &[bool]) -> Option<bool> {
-        let operations: Vec<_> = self
-            .weakened(kept)
-            .into_iter()
-            .map(|core| core.operation)
-            .collect();
-        let part: Vec<_> = (0..operations.len()).collect();
-        let plan = Plan::new(self.model, &operations, &part);
-        match search(&plan, &mut Purse::new(&self.budget))? {
-            Found::Nowhere(_) => Some(true),
-            Found::Order(_) => Some(false),
-            Found::Exhausted { .. } => None,
-        }
-    }
-
-    /// Delta debugging (Zeller & Hildebrandt 2002) over results; sound since weakening is
-    /// monotone. True if no single result can be spared.
-    fn shrink(&mut self) -> bool {
-        let mut size = self.kept.iter().filter(|kept| **kept).count().div_ceil(2);
-        let mut is_minimal = true;
-        loop {
-            let mut progress = false;
-            let mut skip = 0;
-            loop {
-                let kept: Vec<_> = (0..self.kept.len()).filter(|&i| self.kept[i]).collect();
-                let Some(chunk) = kept.get(skip..) else { break };
-                let chunk = &chunk[..size.min(chunk.len())];
-                if chunk.is_empty() {
-                    break;
-                }
-                let mut fewer = self.kept.clone();
-                chunk.iter().for_each(|&i| fewer[i] = false);
-                match self.is_violated(&fewer) {
-                    Some(true) => {
-                        self.kept = fewer;
-                        progress = true;
-                        continue;
-                    }
-                    Some(false) => {}
-                    None if size == 1 => is_minimal = false,
-                    None => {}
-                }
-                skip += size;
-            }
-            if self.budget.left() == 0 {
-                return false;
-            }
-            if size == 1 && !progress {
-                return is_minimal;
-            }
-            size = if size == 1 { 1 } else { size.div_ceil(2) };
-        }
-    }
-
-    /// What is left, without the unknown operations that nobody can have seen.
-    fn core(&self) -> Vec<CoreOperation<M::Op>> {
-        let mut core = self.weakened(&self.kept);
-        let operations: Vec<_> = core.iter().map(|core| &core.operation).collect();
-        let mut stays = vec![true; core.len()];
-        for unobserved in self.model.unobserved(&operations) {
-            stays[unobserved] = operations[unobserved].ret.is_some();
-        }
-        let mut stays = stays.into_iter();
-        core.retain(|_| stays.next().unwrap_or(true));
-        core
+        self.starts.iter().map(history).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! A key-value store with append.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{by_key, unknown_where};
@@ -11,6 +11,8 @@ use crate::generic::{Model, Operation};
 pub struct KeyValue {
     /// By key and by value written to it: what some read shows before it.
     before: Arc<HashMap<(String, String), String>>,
+    /// Keys whose values only grow.
+    appended: Arc<HashSet<String>>,
 }
 
 /// An operation on a [`KeyValue`] store.
@@ -134,9 +136,28 @@ impl Model for KeyValue {
     }
 
     /// A read that shows a value shows what was there when it was written, as nothing but a put
-    /// takes anything away. Used where each value was written once and reads can be taken apart:
-    /// every value begins with a character that it does not have again, the same for all.
-    fn study(&self, operations: &[&Operation<KeyValueOp>]) -> Self {
+    /// takes anything away. Used where nothing was there at first, each value was written once and
+    /// reads can be taken apart: every value begins with a character that it does not have again,
+    /// the same for all.
+    fn study(&self, start: &Self::State, operations: &[&Operation<KeyValueOp>]) -> Self {
+        let mut appended = HashSet::new();
+        for operation in operations {
+            if let Append { key, .. } = &operation.op {
+                appended.insert(key.clone());
+            }
+        }
+        for operation in operations {
+            if let Put { key, .. } = &operation.op {
+                appended.remove(key);
+            }
+        }
+        let appended = Arc::new(appended);
+        if !start.is_empty() {
+            return Self {
+                before: Arc::default(),
+                appended,
+            };
+        }
         let mut keys: HashMap<&str, Written> = HashMap::new();
         for operation in operations {
             if let Put { key, value } | Append { key, value } = &operation.op {
@@ -171,6 +192,18 @@ impl Model for KeyValue {
         }
         Self {
             before: Arc::new(before),
+            appended,
+        }
+    }
+
+    /// What is only appended to keeps its beginning.
+    fn dead(&self, state: &Self::State, op: &KeyValueOp) -> bool {
+        match op {
+            Get { key, value } if self.appended.contains(key) => {
+                let held = state.get(key).map_or("", String::as_str);
+                !value.starts_with(held)
+            }
+            _ => false,
         }
     }
 

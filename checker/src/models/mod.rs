@@ -1,6 +1,7 @@
 //! Sequential specifications of common objects, for the [generic engine](crate::generic).
 
 mod cas_register;
+mod etcd;
 mod key_value;
 mod mutex;
 mod queue;
@@ -8,6 +9,7 @@ mod register;
 mod set;
 
 pub use cas_register::{CasRegister, CasRegisterOp};
+pub use etcd::{Etcd, EtcdHistory, EtcdOp, EtcdState, etcd_history};
 pub use key_value::{KeyValue, KeyValueOp};
 pub use mutex::{Mutex, MutexOp};
 pub use queue::{Queue, QueueOp};

@@ -7,7 +7,10 @@ use crate::generic::{Model, Operation};
 
 /// A set that starts empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Set;
+pub struct Set {
+    /// Whether nothing is ever removed, as far as is known.
+    only_grows: bool,
+}
 
 /// An operation on a [`Set`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,22 @@ impl Model for Set {
 
     fn is_read_only(&self, op: &SetOp) -> bool {
         matches!(op, Contains(..) | Read(_))
+    }
+
+    /// Where nothing is removed, what is in the set stays in it.
+    fn study(&self, _: &BTreeSet<i64>, operations: &[&Operation<SetOp>]) -> Self {
+        Self {
+            only_grows: !operations.iter().any(|o| matches!(o.op, Remove(_))),
+        }
+    }
+
+    fn dead(&self, state: &BTreeSet<i64>, op: &SetOp) -> bool {
+        self.only_grows
+            && match op {
+                Contains(element, false) => state.contains(element),
+                Read(elements) => !state.is_subset(elements),
+                Contains(_, true) | Add(_) | Remove(_) => false,
+            }
     }
 
     /// An element that is never seen in the set need not be added, and one that is never seen out

@@ -6,6 +6,8 @@ use checker::generic::{Operation, Options, Verdict, check, replay};
 use checker::models::RegisterOp::{Read, Write};
 use checker::models::{Register, RegisterOp};
 
+use super::lean;
+
 fn op(op: RegisterOp, call: u64, ret: impl Into<Option<u64>>) -> Operation<RegisterOp> {
     Operation {
         op,
@@ -149,4 +151,21 @@ fn many_operations_may_be_pending() {
         panic!("{verdict:?}")
     };
     assert_eq!((order.len(), order[0]), (301, 300));
+}
+
+/// With so many clients there is no quiet moment: the core begins in the middle all the same.
+#[test]
+fn one_stale_read_among_many_is_a_small_core() {
+    let mut history = lean::history(3_000, 128, false);
+    lean::one_stale_read(&mut history);
+    let model = lean::Revisions;
+    let Verdict::Violated { witness } = check(&model, &history, &Options::default()) else {
+        panic!("a stale read")
+    };
+    assert!((1..=5).contains(&witness.core.len()), "{witness:?}");
+    assert!(witness.is_minimal);
+    for (start, core) in witness.core_histories(&model) {
+        let alone = check(&start, &core, &Options::default());
+        assert!(matches!(alone, Verdict::Violated { .. }), "{core:?}");
+    }
 }

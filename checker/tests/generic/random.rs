@@ -1,7 +1,7 @@
 //! Small random histories: legal ones, half of them with one answer changed; ties in time, unknown
 //! results, few values.
 
-use checker::generic::{Model, Operation, Options, Verdict, check, replay};
+use checker::generic::{CoreOperation, Model, Operation, Options, Verdict, check, replay};
 use checker::models::*;
 use proptest::prelude::*;
 
@@ -98,12 +98,26 @@ fn agree<M: Subject>(draws: &[Draw], spoilt: Option<(usize, i64)>) -> Result<(),
             Verdict::Violated { witness } => {
                 prop_assert!(!expected, "rejected: {history:?}");
                 prop_assert!(history[witness.operation].ret.is_some());
-                let core = witness.core_history();
-                prop_assert!(!is_linearizable(&model, &core), "{core:?} of {history:?}");
                 prop_assert!(witness.is_minimal);
-                for spared in 0..core.len() {
-                    let weaker = weakened(&model, &core, spared);
-                    prop_assert!(core[spared].ret.is_none() || is_linearizable(&model, &weaker));
+                let cores = witness.core_histories(&model);
+                for (start, core) in &cores {
+                    prop_assert!(!is_linearizable(start, core), "{core:?} of {history:?}");
+                }
+                let is_whole = witness.starts[0].state == model.initial();
+                if is_whole && !M::RETURNS {
+                    let whole = with_all_mutators(&model, &witness.core, &history);
+                    prop_assert!(
+                        !is_linearizable(&model, &whole),
+                        "{witness:?} of {history:?}"
+                    );
+                }
+                for spared in 0..witness.core.len() {
+                    let mut weaker = witness.clone();
+                    if weaken(&model, &mut weaker.core, spared) {
+                        let histories = weaker.core_histories(&model);
+                        let holds = |(start, core): &(_, Vec<_>)| is_linearizable(start, core);
+                        prop_assert!(histories.iter().any(holds), "{weaker:?} of {history:?}");
+                    }
                 }
             }
             Verdict::Inconclusive { why, .. } => prop_assert!(false, "{why}: {history:?}"),
@@ -112,19 +126,38 @@ fn agree<M: Subject>(draws: &[Draw], spoilt: Option<(usize, i64)>) -> Result<(),
     Ok(())
 }
 
-fn weakened<M: Model>(
+/// A core together with all that it leaves out: if it is sound, that is of no help.
+fn with_all_mutators<M: Model>(
     model: &M,
-    core: &[Operation<M::Op>],
-    spared: usize,
+    core: &[CoreOperation<M::Op>],
+    history: &[Operation<M::Op>],
 ) -> Vec<Operation<M::Op>> {
-    let mut core = core.to_vec();
-    if model.is_read_only(&core[spared].op) {
+    let mut whole: Vec<_> = core.iter().map(|c| c.operation.clone()).collect();
+    for (i, operation) in history.iter().enumerate() {
+        if core.iter().all(|c| c.index != i) && !model.is_read_only(&operation.op) {
+            whole.push(Operation {
+                op: model.forget(&operation.op),
+                call: operation.call,
+                ret: None,
+            });
+        }
+    }
+    whole
+}
+
+/// Forgets one result of a core; false if there is none.
+fn weaken<M: Model>(model: &M, core: &mut Vec<CoreOperation<M::Op>>, spared: usize) -> bool {
+    let operation = &mut core[spared].operation;
+    if operation.ret.is_none() {
+        return false;
+    }
+    if model.is_read_only(&operation.op) {
         core.remove(spared);
     } else {
-        core[spared].op = model.forget(&core[spared].op);
-        core[spared].ret = None;
+        operation.op = model.forget(&operation.op);
+        operation.ret = None;
     }
-    core
+    true
 }
 
 proptest! {

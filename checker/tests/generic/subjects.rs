@@ -5,6 +5,8 @@ use checker::models::*;
 
 /// A model whose operations can be drawn.
 pub(crate) trait Subject: Model + Default {
+    /// Whether it can be as at first again once it was not.
+    const RETURNS: bool;
     /// A request with the answer that a correct object gives.
     fn act(state: &Self::State, kind: u8, a: i64, b: i64) -> Self::Op;
     /// The operation with another answer or argument.
@@ -12,6 +14,8 @@ pub(crate) trait Subject: Model + Default {
 }
 
 impl Subject for Register {
+    const RETURNS: bool = false;
+
     fn act(state: &Value, kind: u8, a: i64, _: i64) -> RegisterOp {
         match kind % 2 {
             0 => RegisterOp::Read(*state),
@@ -28,6 +32,8 @@ impl Subject for Register {
 }
 
 impl Subject for CasRegister {
+    const RETURNS: bool = false;
+
     fn act(state: &Value, kind: u8, a: i64, b: i64) -> CasRegisterOp {
         match kind % 3 {
             0 => CasRegisterOp::Read(*state),
@@ -54,6 +60,8 @@ impl Subject for CasRegister {
 }
 
 impl Subject for Queue {
+    const RETURNS: bool = true;
+
     fn act(state: &std::collections::VecDeque<i64>, kind: u8, a: i64, _: i64) -> QueueOp {
         match (kind % 2, state.front()) {
             (0, _) => QueueOp::Enqueue(a),
@@ -72,6 +80,8 @@ impl Subject for Queue {
 }
 
 impl Subject for Set {
+    const RETURNS: bool = true;
+
     fn act(state: &std::collections::BTreeSet<i64>, kind: u8, a: i64, b: i64) -> SetOp {
         match kind % 4 {
             0 => SetOp::Add(a),
@@ -92,6 +102,8 @@ impl Subject for Set {
 }
 
 impl Subject for Mutex {
+    const RETURNS: bool = true;
+
     fn act(held: &bool, _: u8, _: i64, _: i64) -> MutexOp {
         if *held {
             MutexOp::Release
@@ -109,6 +121,8 @@ impl Subject for Mutex {
 }
 
 impl Subject for KeyValue {
+    const RETURNS: bool = false;
+
     fn act(state: &Self::State, kind: u8, a: i64, b: i64) -> KeyValueOp {
         let (key, value) = ((b % 2).to_string(), format!("x{a}"));
         match kind % 4 {

@@ -180,14 +180,7 @@ fn a_process_that_does_not_know_invokes_under_a_new_number() {
 fn nothing_and_what_cannot_be_judged() {
     let empty = read_bytes(b"INFO x\n", Format::JepsenLog).expect("a log");
     assert_eq!(judged(&empty).exit(), Exit::NothingRan);
-    let lists = "{:process 0, :type :invoke, :f :txn, :value [[:append 1 1]]}";
-    let lists = read_bytes(lists.as_bytes(), Format::JepsenEdn).expect("transactions");
-    let kind = "list-append";
     let options = Options::default();
-    assert_eq!(
-        judge(&lists, &options),
-        Err(JudgeError::NotBuiltIn { kind })
-    );
     let options = Options {
         model: Some("queue"),
         ..options
@@ -197,9 +190,34 @@ fn nothing_and_what_cannot_be_judged() {
         judge(&history, &options),
         Err(JudgeError::WrongModel { .. })
     ));
+    let lists = "{:process 0, :type :invoke, :f :txn, :value [[:append 1 1]]}";
+    let lists = read_bytes(lists.as_bytes(), Format::JepsenEdn).expect("transactions");
     let mut bytes = Vec::new();
     jepsen_edn(&lists, &mut bytes).expect("EDN");
     let again = read_bytes(&bytes, Format::JepsenEdn).expect("our own EDN");
     assert_eq!(again.len(), 1);
     assert!(own_jsonl(&history, Format::JepsenEdn, "b", Vec::new()).is_err());
+}
+
+/// Elle's anomalies, by the lines of the file.
+#[test]
+fn transactions_on_lists() {
+    let text = "{:process 0, :type :invoke, :f :txn, :value [[:append x 1]]}
+{:process 0, :type :ok, :f :txn, :value [[:append x 1]]}
+{:process 1, :type :invoke, :f :txn, :value [[:r x nil] [:append y 2]]}
+{:process 1, :type :ok, :f :txn, :value [[:r x [1]] [:append y 2]]}
+{:process 0, :type :invoke, :f :txn, :value [[:r y nil]]}
+{:process 0, :type :ok, :f :txn, :value [[:r y [2]]]}";
+    assert_eq!(verdict(text, Format::JepsenEdn), Verdict::Holds);
+    let cut = &text[..text.len() - 30];
+    assert_eq!(verdict(cut, Format::JepsenEdn), Verdict::Inconclusive);
+    let stale = text.replace("[:r x [1]]", "[:r x []]");
+    let history = read_bytes(stale.as_bytes(), Format::JepsenEdn).expect("transactions");
+    let judged = judged(&history);
+    assert_eq!(judged.exit(), Exit::Violated);
+    let told = judged.report.findings[0].explanation.join(" ");
+    assert!(
+        told.contains("lines 1 and 2") && told.contains("lines 3 and 4"),
+        "{told}"
+    );
 }

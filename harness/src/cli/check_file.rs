@@ -1,13 +1,14 @@
 //! `gauntlet check FILE`: histories that other tools recorded.
 
 use std::fmt::Write as _;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use checker::import::judge::{Judged, MODELS, Options};
-use checker::import::{Format, History, judge, read_path};
+use checker::import::judge::{Judged, MODELS, Options, judge_bare};
+use checker::import::{Format, judge, read_path};
 use checker::verdict::{Exit, Verdict};
 
 use super::usage;
@@ -60,7 +61,6 @@ impl Args {
 
 /// Reads, judges and prints.
 pub(super) fn check(path: &Path, args: &Args, json: bool) -> anyhow::Result<Exit> {
-    let (format, history) = read_path(path, args.format).map_err(|e| usage(e.to_string()))?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_ctrl_c(stop.clone())?;
     if let Some(timeout) = args.timeout {
@@ -81,13 +81,50 @@ pub(super) fn check(path: &Path, args: &Args, json: bool) -> anyhow::Result<Exit
         is_whole: args.whole,
         stop: Some(&stop),
     };
-    let judged = judge(&history, &options).map_err(|e| usage(e.to_string()))?;
+    let read = match plainly_holds(path, args, &options) {
+        Some((judged, operations)) => Read {
+            format: Format::CompactJsonl,
+            operations,
+            cut: None,
+            judged,
+        },
+        None => {
+            let (format, history) =
+                read_path(path, args.format).map_err(|e| usage(e.to_string()))?;
+            Read {
+                format,
+                operations: history.len(),
+                cut: history.cut().map(ToString::to_string),
+                judged: judge(&history, &options).map_err(|e| usage(e.to_string()))?,
+            }
+        }
+    };
     if json {
-        println!("{}", object(path, format, &history, &judged)?);
+        println!("{}", object(path, &read)?);
     } else {
-        print!("{}", text(path, format, &history, &judged));
+        print!("{}", text(path, &read));
     }
-    Ok(judged.exit())
+    Ok(read.judged.exit())
+}
+
+/// A file that was read and judged.
+struct Read {
+    format: Format,
+    operations: usize,
+    /// Where and why it was cut short.
+    cut: Option<String>,
+    judged: Judged,
+}
+
+/// Files of bare puts and gets need not be kept as records where they hold.
+fn plainly_holds(path: &Path, args: &Args, options: &Options) -> Option<(Judged, usize)> {
+    let format = matches!(args.format, None | Some(Format::CompactJsonl));
+    let model = matches!(args.model.as_deref(), None | Some("etcd"));
+    if !format || !model || !path.is_file() {
+        return None;
+    }
+    let file = std::fs::File::open(path).ok()?;
+    judge_bare(BufReader::with_capacity(1 << 16, file), options).ok()?
 }
 
 /// The first Ctrl-C ends the search, the second the process.
@@ -107,19 +144,15 @@ fn stop_on_ctrl_c(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn object(
-    path: &Path,
-    format: Format,
-    history: &History,
-    judged: &Judged,
-) -> anyhow::Result<String> {
+fn object(path: &Path, read: &Read) -> anyhow::Result<String> {
+    let judged = &read.judged;
     let object = serde_json::json!({
         "build": crate::BUILD,
         "file": path.display().to_string(),
-        "format": format.name(),
+        "format": read.format.name(),
         "model": judged.model,
-        "operations": history.len(),
-        "cut": history.cut().map(ToString::to_string),
+        "operations": read.operations,
+        "cut": read.cut,
         "verdict": judged.report.verdict,
         "exit": judged.exit().code(),
         "harness_fault": judged.fault,
@@ -128,17 +161,19 @@ fn object(
     Ok(serde_json::to_string(&object)?)
 }
 
-fn text(path: &Path, format: Format, history: &History, judged: &Judged) -> String {
+fn text(path: &Path, read: &Read) -> String {
+    let judged = &read.judged;
     let report = &judged.report;
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{}: {format}, {} operations, model {}",
+        "{}: {}, {} operations, model {}",
         path.display(),
-        history.len(),
+        read.format,
+        read.operations,
         judged.model
     );
-    if let Some(cut) = history.cut() {
+    if let Some(cut) = &read.cut {
         let _ = writeln!(text, "  cut short: {cut}");
     }
     let _ = writeln!(

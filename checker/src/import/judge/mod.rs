@@ -1,9 +1,13 @@
 //! The verdict on an imported history.
 
+mod bare;
 mod etcd;
+mod lists;
 mod objects;
 mod regardless;
 mod words;
+
+pub use bare::judge_bare;
 
 use std::sync::atomic::AtomicBool;
 
@@ -98,12 +102,6 @@ pub enum JudgeError {
         /// Why not.
         why: &'static str,
     },
-    /// There is no engine for it yet.
-    #[error("histories of kind {kind} can be read and converted, but not judged by this build yet")]
-    NotBuiltIn {
-        /// The history's kind.
-        kind: &'static str,
-    },
 }
 
 /// Judges a history by the engine that fits it: of etcd by revision order, cross-checked by zones;
@@ -113,7 +111,7 @@ pub enum JudgeError {
 ///
 /// # Errors
 ///
-/// When the model does not fit the history, or is not built in.
+/// When the model does not fit the history.
 pub fn judge(history: &History, options: &Options<'_>) -> Result<Judged, JudgeError> {
     let model = model_of(history, options.model)?;
     let mut judged = match history {
@@ -132,13 +130,10 @@ pub fn judge(history: &History, options: &Options<'_>) -> Result<Judged, JudgeEr
             judged
         }
         History::KeyValue(all) => objects::judge(&KeyValue::default(), model, all, options),
-        History::Sets(all) => objects::judge(&Set, model, all, options),
+        History::Sets(all) => objects::judge(&Set::default(), model, all, options),
         History::Queues(all) => objects::judge(&Queue, model, all, options),
         History::Mutexes(all) => objects::judge(&Mutex, model, all, options),
-        History::ListAppend(_) => {
-            let kind = history.kind();
-            return Err(JudgeError::NotBuiltIn { kind });
-        }
+        History::ListAppend(all) => lists::judge(all, model),
         History::Etcd(all) => etcd::judge(all, options),
     };
     if let Some(cut) = history.cut()

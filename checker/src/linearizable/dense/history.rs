@@ -1,6 +1,6 @@
 //! Operations over interned keys and values: 50 to 90 bytes each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::intern::Interner;
 use crate::history::{Bytes, CompareResult, Invoke, SortTarget};
@@ -40,8 +40,12 @@ pub struct Dense {
     pub(super) events: Vec<(u32, u32, Option<u32>)>,
     /// Versions and create revisions are not recorded.
     pub(super) lean: bool,
-    /// Invocations that have not returned yet, of records taken one by one.
-    pub(super) open: HashMap<u64, Invoke>,
+    /// Invocations that have not returned yet, of records taken one by one; none where the request
+    /// is of another API.
+    pub(super) open: HashMap<u64, Option<Invoke>>,
+    /// One more than the highest number of an invocation, and those below it that have not come.
+    pub(super) next: u64,
+    pub(super) skipped: HashSet<u64>,
     /// Operations pushed, those that say nothing included.
     pub(super) pushed: u64,
     /// What cannot be expressed.

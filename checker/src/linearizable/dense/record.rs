@@ -31,6 +31,7 @@ impl Dense {
             let Record::Invoke(invoke) = record else {
                 continue;
             };
+            this.number(invoke.id);
             let (ret, heard) = match returns.get(&invoke.id).map(|at| &history[*at]) {
                 Some(Record::Return(r)) => (Some(r.at), Some(&r.outcome)),
                 _ => (None, None),
@@ -53,19 +54,21 @@ impl Dense {
     /// Takes the next record of `history.jsonl`. When all are taken, [`Dense::end`] is to be called.
     pub fn record(&mut self, record: Record) {
         match record {
-            Record::Invoke(invoke) if is_modelled(&invoke.request) => {
-                let before = self.open.insert(invoke.id, invoke);
-                if before.is_some() {
-                    self.outside = Some("two invocations have one number");
-                }
+            Record::Invoke(invoke) => {
+                let id = invoke.id;
+                self.number(id);
+                let open = is_modelled(&invoke.request).then_some(invoke);
+                self.open.insert(id, open);
             }
-            Record::Return(r) => {
-                if let Some(invoke) = self.open.remove(&r.id) {
+            Record::Return(r) => match self.open.remove(&r.id) {
+                Some(Some(invoke)) => {
                     let id = OperationId::History(r.id);
                     let outcome = Some(&r.outcome);
                     self.push(id, invoke.at, Some(r.at), &invoke.request, outcome);
                 }
-            }
+                Some(None) => {}
+                None => self.outside = Some("an operation returns that is not open"),
+            },
             Record::Watch(delivery) => {
                 delivery.response.events.iter().for_each(|e| self.event(e));
             }
@@ -73,9 +76,24 @@ impl Dense {
         }
     }
 
+    /// Notes the number of an invocation: each comes once, and nearly in order.
+    fn number(&mut self, id: u64) {
+        const SKIPPED_MAX: u64 = 1 << 20;
+        if id < self.next {
+            if !self.skipped.remove(&id) {
+                self.outside = Some("two invocations have one number");
+            }
+        } else if id - self.next > SKIPPED_MAX {
+            self.outside = Some("numbers of invocations are far apart");
+        } else {
+            self.skipped.extend(self.next..id);
+            self.next = id + 1;
+        }
+    }
+
     /// Ends a history of records: what has not returned by now has an unknown result.
     pub fn end(&mut self) {
-        let mut open: Vec<Invoke> = self.open.drain().map(|(_, invoke)| invoke).collect();
+        let mut open: Vec<Invoke> = self.open.drain().filter_map(|(_, invoke)| invoke).collect();
         open.sort_unstable_by_key(|invoke| invoke.id);
         for invoke in open {
             let id = OperationId::History(invoke.id);
