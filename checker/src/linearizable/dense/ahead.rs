@@ -55,6 +55,8 @@ pub(super) struct Ahead {
     /// Entries of key `k`, by revision, at `starts[k]..starts[k + 1]`.
     starts: Vec<u32>,
     entries: Vec<Entry>,
+    /// No answer shows a version.
+    lean: bool,
     /// For revisions without known writer: a key and value that an answer or event shows.
     pub shown: HashMap<u32, (u32, u32)>,
     /// Likewise a key that an event shows deleted.
@@ -68,6 +70,7 @@ impl Ahead {
         let mut this = Self {
             starts: vec![0; history.keys.len() + 1],
             entries: Vec::new(),
+            lean: history.lean,
             shown: HashMap::new(),
             deleted: HashMap::new(),
             put: HashMap::new(),
@@ -189,6 +192,9 @@ impl Ahead {
                     }
                     if let Some(end) = ended {
                         return fit_ended(now, effect, puts, end);
+                    }
+                    if version == 0 && self.lean {
+                        return Fit::Free;
                     }
                     if version == 0 {
                         continue;
