@@ -1,6 +1,6 @@
 //! What answers show of single key-values: each is a fact about one key over a span of revisions.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::operation::{Operations, Role, each_answered};
 use super::revisions::Op;

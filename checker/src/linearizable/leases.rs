@@ -1,6 +1,6 @@
 //! When leases may have expired.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::operation::{Operation, Operations, Role};
 use super::revisions::Op;

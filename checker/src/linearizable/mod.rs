@@ -31,6 +31,7 @@ mod layout;
 mod leases;
 mod members;
 mod operation;
+mod returns;
 mod revisions;
 mod search;
 mod statics;

@@ -1,9 +1,10 @@
 //! Operations: what was asked and heard, from both streams, each with its place in time.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use api::errors::{ErrorClass, RequestKind, classify, is_compacted, is_future_revision};
 
+use super::returns::Returns;
 use crate::history::{
     Asked, ErrorOrigin, Event, ObservationRecord, Outcome as Heard, PutRequest, RangeRequest,
     RangeResponse, Record, Request, Response, TxnOp, TxnOpResponse, TxnRequest, TxnResponse,
@@ -102,26 +103,21 @@ impl<'a> Operations<'a> {
             events: HashMap::new(),
             malformed: None,
         };
-        let mut returns: HashMap<u64, (u64, &'a Heard)> = HashMap::new();
+        let mut returns = Returns::of(history);
+        if let Some(id) = returns.twice {
+            this.malformed = Some(format!("operation {id} returns twice"));
+        }
         for record in history {
-            match record {
-                Record::Return(r) => {
-                    let before = returns.insert(r.id, (r.at, &r.outcome));
-                    if before.is_some() {
-                        this.malformed = Some(format!("operation {} returns twice", r.id));
-                    }
+            if let Record::Watch(delivery) = record {
+                for event in &delivery.response.events {
+                    this.events
+                        .entry(event.kv.mod_revision)
+                        .or_default()
+                        .push(event);
                 }
-                Record::Watch(delivery) => {
-                    for event in &delivery.response.events {
-                        this.events
-                            .entry(event.kv.mod_revision)
-                            .or_default()
-                            .push(event);
-                    }
-                }
-                _ => {}
             }
         }
+        this.all.reserve(history.len() / 2);
         for record in history {
             let Record::Invoke(invoke) = record else {
                 continue;
@@ -129,8 +125,8 @@ impl<'a> Operations<'a> {
             if !is_modelled(&invoke.request) {
                 continue;
             }
-            let (ret, heard) = match returns.remove(&invoke.id) {
-                Some((at, outcome)) => (at, Some(outcome)),
+            let (ret, heard) = match returns.take(invoke.id) {
+                Some(r) => (r.at, Some(&r.outcome)),
                 None => (NEVER, None),
             };
             let id = OperationId::History(invoke.id);

@@ -1,6 +1,6 @@
 //! Re-verification of an order: a plain replay that knows nothing of how the order was found.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::OrderStep;
 use super::content::Checks;

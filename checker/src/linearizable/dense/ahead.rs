@@ -1,7 +1,7 @@
 //! What later answers show of each key, for the guess at what made a revision that nobody
 //! acknowledged.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::effects::Effect;
 use super::history::{Action, Dense, Kv, NONE, Op, Part, Range, Span, Target, Txn};

@@ -1,6 +1,6 @@
 //! Filling a history: requests and answers become numbers.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::history::{
     Action, Delete, Dense, Guard, Kv, NONE, OBSERVED, Op, Part, PutForm, Range, Slice, Span,

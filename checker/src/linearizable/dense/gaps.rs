@@ -4,7 +4,9 @@
 //! fails the search over all alternatives has the word.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::ahead::{Ahead, Fit};
 use super::effects::Effect;
@@ -164,7 +166,7 @@ impl<'h> Gaps<'h> {
         {
             let (key, value) = *pair;
             let mut effects = Vec::new();
-            for index in ops.iter().filter(|op| !pool.used.contains(op)) {
+            for index in ops.iter().filter(|op| !pool.used.contains(*op)) {
                 let op = &self.history.ops[*index as usize];
                 state.effects(&op.action, &mut effects);
                 if op.call <= deadline && effects.contains(&(key, Effect::Put { value })) {

@@ -1,6 +1,6 @@
 //! Operations over interned keys and values: 50 to 90 bytes each.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use super::intern::Interner;
 use crate::history::{Bytes, CompareResult, Invoke, SortTarget};

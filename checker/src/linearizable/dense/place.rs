@@ -1,8 +1,8 @@
 //! Where each operation belongs: the revision it makes, or after the write of which it comes.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
-use super::history::{Action, Dense, NONE, Part};
+use super::history::{Action, Dense, NONE, Op, Part};
 use super::state::{Misfit, misfit};
 use crate::linearizable::operation::NEVER;
 
@@ -106,6 +106,17 @@ impl Places {
         for at in (0..size).rev() {
             this.deadline[at] = this.deadline[at].min(this.deadline[at + 1]);
             returned[at] = returned[at].min(returned[at + 1]);
+        }
+        // What no order can mend need not be tried.
+        let inverted = |op: &Op| match op.part {
+            Part::Read => returned[op.revision as usize + 1] < op.call,
+            Part::Write => this.deadline[op.revision as usize] < op.call,
+            _ => false,
+        };
+        if ops.iter().any(inverted) {
+            return Err(misfit(
+                "something later had returned before an operation was called",
+            ));
         }
         let placed = this.float(history, &floating, &called, &returned)?;
         for floating in &placed {

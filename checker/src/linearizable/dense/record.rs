@@ -1,11 +1,10 @@
 //! Histories as they are recorded: whole, record by record, or bare puts and gets.
 
-use std::collections::HashMap;
-
 use super::fill::{Outside, TOO_MUCH, push, small};
 use super::history::{Action, Dense, Kv, NONE, OBSERVED, Op, Part};
 use crate::history::{Invoke, ObservationRecord, Record};
 use crate::linearizable::operation::{NEVER, OperationId, is_local, is_modelled};
+use crate::linearizable::returns::Returns;
 use crate::zones;
 
 impl Dense {
@@ -13,17 +12,13 @@ impl Dense {
     #[must_use]
     pub fn of(history: &[Record], observations: &[ObservationRecord]) -> Self {
         let mut this = Self::new();
-        let mut returns: HashMap<u64, usize, hashbrown::DefaultHashBuilder> = HashMap::default();
-        returns.reserve(history.len() / 2);
-        for (at, record) in history.iter().enumerate() {
-            match record {
-                Record::Return(r) if returns.insert(r.id, at).is_some() => {
-                    this.outside = Some("an operation returns twice");
-                }
-                Record::Watch(delivery) => {
-                    delivery.response.events.iter().for_each(|e| this.event(e));
-                }
-                _ => {}
+        let mut returns = Returns::of(history);
+        if returns.twice.is_some() {
+            this.outside = Some("an operation returns twice");
+        }
+        for record in history {
+            if let Record::Watch(delivery) = record {
+                delivery.response.events.iter().for_each(|e| this.event(e));
             }
         }
         this.ops.reserve(history.len() / 2);
@@ -32,10 +27,8 @@ impl Dense {
                 continue;
             };
             this.number(invoke.id);
-            let (ret, heard) = match returns.get(&invoke.id).map(|at| &history[*at]) {
-                Some(Record::Return(r)) => (Some(r.at), Some(&r.outcome)),
-                _ => (None, None),
-            };
+            let returned = returns.take(invoke.id);
+            let (ret, heard) = (returned.map(|r| r.at), returned.map(|r| &r.outcome));
             let id = OperationId::History(invoke.id);
             this.push(id, invoke.at, ret, &invoke.request, heard);
         }

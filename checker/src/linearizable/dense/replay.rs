@@ -15,9 +15,10 @@ const BREATH: u32 = 4096;
 /// Guesses between two points that the replay can go back to.
 const GUESSES_MAX: usize = 32;
 
-/// How often the replay goes back at most, once for every so many operations and a few more.
-const BACK_EVERY: usize = 200;
-const BACK_MORE: usize = 2_000;
+/// Revisions that are replayed again after going back, at most: one for so many of all and a few
+/// more.
+const AGAIN_EVERY: u32 = 4;
+const AGAIN_MORE: u32 = 50_000;
 
 struct Replay<'h> {
     history: &'h Dense,
@@ -34,8 +35,8 @@ struct Replay<'h> {
     points: Vec<Moment<'h>>,
     /// Guesses since the oldest point.
     guesses: Vec<Guess>,
-    /// How often it went back.
-    back: usize,
+    /// Revisions replayed again.
+    again: u32,
 }
 
 /// All that changes from revision to revision, but the lists, of which it has the lengths.
@@ -80,7 +81,7 @@ pub(super) fn order(history: &Dense, options: &Options<'_>) -> Result<Ordered, &
         order: Vec::with_capacity(history.ops.len()),
         points: Vec::new(),
         guesses: Vec::new(),
-        back: 0,
+        again: 0,
         places,
     };
     replay.reached.reserve(replay.places.last as usize);
@@ -261,10 +262,6 @@ impl<'h> Replay<'h> {
     /// Goes back to the last guess that may have made the difference, and takes the next best
     /// filler there. Returns the revision to go on with.
     fn go_back(&mut self, misfit: Misfit) -> Result<u32, Misfit> {
-        self.back += 1;
-        if self.back > BACK_MORE + self.history.ops.len() / BACK_EVERY {
-            return Err(misfit);
-        }
         let mut key = misfit.key;
         let mut at = self.guesses.len();
         loop {
@@ -284,6 +281,10 @@ impl<'h> Replay<'h> {
         let revision = self.guesses[at].revision;
         self.points.retain(|point| point.state.revision < revision);
         let point = self.points.last().ok_or(misfit)?;
+        self.again += self.now.state.revision + 1 - point.state.revision;
+        if self.again > AGAIN_MORE + self.places.last / AGAIN_EVERY {
+            return Err(misfit);
+        }
         self.now = point.clone();
         self.reached.truncate(point.state.revision as usize + 1);
         self.compactions.truncate(point.compactions);

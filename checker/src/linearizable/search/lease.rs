@@ -128,7 +128,7 @@ impl<'a> Search<'a, '_> {
             .get(&lease)
             .map_or(&[][..], Vec::as_slice);
         let usable =
-            |op: &&Op| !self.used.contains_key(op) && self.operations.all[**op].call <= deadline;
+            |op: &&Op| !self.used.contains_key(*op) && self.operations.all[**op].call <= deadline;
         let mut usable = maybe.iter().filter(usable).copied();
         let Some(grant) = usable.next() else { return };
         if usable.next().is_some() {
@@ -159,7 +159,7 @@ impl<'a> Search<'a, '_> {
             .get(&lease)
             .map_or(&[][..], Vec::as_slice);
         let usable =
-            |op: &&Op| !self.used.contains_key(op) && self.operations.all[**op].call <= deadline;
+            |op: &&Op| !self.used.contains_key(*op) && self.operations.all[**op].call <= deadline;
         let step = match maybe.iter().find(usable) {
             Some(op) => Step::Op(*op),
             None if expiry <= deadline => Step::Expiry { lease, grant },

@@ -10,7 +10,7 @@ mod conflict;
 mod fill;
 mod lease;
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
