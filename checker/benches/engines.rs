@@ -20,7 +20,7 @@ mod wgl;
 use std::time::Duration;
 
 use checker::history::Record;
-use checker::linearizable::{Options, Outcome, check};
+use checker::linearizable::{Dense, Options, Outcome, check};
 use checker::zones::{self, cross_check};
 use cpu_time::CpuTime;
 use criterion::{BenchmarkId, SamplingMode, Throughput};
@@ -63,6 +63,29 @@ fn revision_order(criterion: &mut Criterion, name: &str, mixed: bool) {
                 group.bench_function(id, |bencher| {
                     let records = records.get();
                     bencher.iter(|| assert!(holds(records)));
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// The fast path alone, on a history that is loaded.
+fn loaded(criterion: &mut Criterion, name: &str, mixed: bool) {
+    let mut group = criterion.benchmark_group(name);
+    group.sampling_mode(SamplingMode::Flat);
+    for (operations, size) in SIZES {
+        for clients in [32, 128] {
+            for unknown in [false, true] {
+                let traffic = Traffic {
+                    mixed,
+                    ..Traffic::plain(operations, clients, unknown)
+                };
+                let dense = once(|| Dense::of(&records(traffic), &[]));
+                group.throughput(Throughput::Elements(operations as u64));
+                group.bench_function(BenchmarkId::new(size, case(clients, unknown)), |bencher| {
+                    let dense = dense.get();
+                    bencher.iter(|| dense.order(&Options::default()).expect("it holds").gaps);
                 });
             }
         }
@@ -174,8 +197,12 @@ fn ratios() {
         let records = records(Traffic::plain(operations, clients, false));
         let history = plain::with_revisions(&records);
         let plain = || plain::search_revisions(&history).is_some();
-        ratio("revision order", operations, clients, plain, || {
+        ratio("revision order", operations, clients, &plain, || {
             holds(&records)
+        });
+        let dense = Dense::of(&records, &[]);
+        ratio("fast path", operations, clients, plain, || {
+            dense.order(&Options::default()).is_ok()
         });
     }
     for (operations, clients) in [(10_000, 32), (100_000, 8), (100_000, 32), (10_000, 128)] {
@@ -235,6 +262,8 @@ fn main() {
         .measurement_time(Duration::from_millis(500))
         .without_plots()
         .configure_from_args();
+    loaded(&mut criterion, "fast path", false);
+    loaded(&mut criterion, "fast path, mixed", true);
     revision_order(&mut criterion, "revision order", false);
     revision_order(&mut criterion, "revision order, mixed", true);
     stale_read(&mut criterion);
