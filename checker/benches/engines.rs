@@ -197,7 +197,7 @@ fn ratios() {
         let records = records(Traffic::plain(operations, clients, false));
         let history = plain::with_revisions(&records);
         let plain = || plain::search_revisions(&history).is_some();
-        ratio("revision order", operations, clients, &plain, || {
+        ratio("revision order", operations, clients, plain, || {
             holds(&records)
         });
         let dense = Dense::of(&records, &[]);

@@ -27,6 +27,7 @@ mod dense;
 mod explain;
 mod facts;
 mod footprint;
+mod hand_over;
 mod layout;
 mod leases;
 mod members;
@@ -258,18 +259,29 @@ fn judge(
     if let Some(why) = operations.malformed {
         return Outcome::Inconclusive { reached: 1, why };
     }
-    let revisions = Revisions::of(&operations);
+    match by_search(&operations, options, progress) {
+        Outcome::Inconclusive { reached, why } => {
+            let decided = hand_over::decide(history, &operations, options);
+            decided.unwrap_or(Outcome::Inconclusive { reached, why })
+        }
+        decided => decided,
+    }
+}
+
+/// Looks for a contradiction, then searches for what filled the gaps.
+fn by_search(operations: &Operations, options: &Options, progress: &mut Progress) -> Outcome {
+    let revisions = Revisions::of(operations);
     progress.operations = operations.all.len() as u64;
     progress.revisions = u64::try_from(revisions.last).unwrap_or(0);
     progress.gaps = revisions.gaps().count() as u64;
     let is_gap = |r: i64| {
         r >= 2 && r <= revisions.last && revisions.writer[slot(r, revisions.last)].is_none()
     };
-    let facts = Facts::of(&operations, is_gap);
-    let domains = Domains::of(&operations, &facts);
-    let leases = Leases::of(&operations);
+    let facts = Facts::of(operations, is_gap);
+    let domains = Domains::of(operations, &facts);
+    let leases = Leases::of(operations);
     let teller = Teller {
-        operations: &operations,
+        operations,
         revisions: &revisions,
         facts: &facts,
     };
@@ -279,7 +291,7 @@ fn judge(
         return Outcome::Violated { witness };
     }
     let foreign = options.foreign_compactions;
-    match lay_out(&operations, &revisions, &leases, None, foreign) {
+    match lay_out(operations, &revisions, &leases, None, foreign) {
         Ok(_) => {}
         Err(Stuck::Conflict(conflict)) => {
             return Outcome::Violated {
@@ -294,10 +306,10 @@ fn judge(
             };
         }
     }
-    let checks = Checks::of(&operations);
-    let footprints = Footprints::of(&operations);
+    let checks = Checks::of(operations);
+    let footprints = Footprints::of(operations);
     let known = Known {
-        operations: &operations,
+        operations,
         revisions: &revisions,
         facts: &facts,
         domains: &domains,
@@ -329,7 +341,7 @@ fn judge(
         Found::Contradiction { mismatch, choices } => Outcome::Violated {
             witness: vec![teller.mismatch(&mismatch, choices)],
         },
-        Found::Complete(placement) => settle(&operations, &revisions, &leases, &placement, foreign),
+        Found::Complete(placement) => settle(operations, &revisions, &leases, &placement, foreign),
     }
 }
 

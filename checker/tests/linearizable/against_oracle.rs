@@ -23,10 +23,9 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// The check's verdict and the oracle's, which must be the same. Inconclusive is allowed only where
-/// a lease was granted anew, and where an error speaks of a compaction at a revision that no answer
-/// shows: both the compaction and the write before it are then unanswered requests.
-fn same_verdict(history: &History, fast_path: bool) -> Result<bool, TestCaseError> {
+/// The check's verdict and the oracle's, which must be the same: histories as short as these are
+/// all decided, at the latest by the generic engine.
+fn same_verdict(history: &History, fast_path: bool) -> Result<(), TestCaseError> {
     let records = history.records();
     let expected = is_linearizable(history);
     let options = Options {
@@ -43,12 +42,10 @@ fn same_verdict(history: &History, fast_path: bool) -> Result<bool, TestCaseErro
             prop_assert!(!expected, "an order exists: {:#?}\n{history}", witness[0]);
         }
         Outcome::Inconclusive { why, .. } => {
-            let known = why.contains("grant") || why.contains("beyond every revision seen");
-            prop_assert!(known, "{why}: {history}");
-            return Ok(false);
+            prop_assert!(false, "undecided, {why}: {history}");
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 proptest! {
@@ -80,7 +77,7 @@ proptest! {
     }
 }
 
-/// The two tests above are worth something only if both verdicts come up often, and hardly any
+/// The two tests above are worth something only if both verdicts come up often, and no
 /// history stays undecided.
 #[test]
 fn both_verdicts_come_up() {
@@ -97,7 +94,7 @@ fn both_verdicts_come_up() {
         }
     }
     assert!(
-        held > 200 && violated > 200 && undecided < 20,
+        held > 200 && violated > 200 && undecided == 0,
         "{held} {violated} {undecided}"
     );
 }

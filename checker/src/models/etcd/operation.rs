@@ -159,6 +159,19 @@ impl<'a> EtcdOp<'a> {
         }
     }
 
+    /// The lease that expires, if this is an expiry.
+    pub(crate) fn expires(&self) -> Option<i64> {
+        match self.what {
+            What::Expiry { lease } => Some(lease),
+            _ => None,
+        }
+    }
+
+    /// Whether it is no request but what an answer tells of revisions.
+    pub(crate) fn is_knowledge(&self) -> bool {
+        self.what == What::Reached
+    }
+
     pub(super) fn forget(&self) -> Self {
         match self.what {
             What::Answered {
