@@ -61,14 +61,15 @@ fn shift_of(operations: &Operations, member: &str) -> Option<Shift> {
         .partition(|op| op.member == member);
     own.sort_by_key(|op| op.call);
     let mut returned: Vec<(u64, i64)> = others.iter().map(|op| (op.ret, of(op))).collect();
-    returned.sort_unstable();
+    // Nearly sorted already: a stable sort takes what is in order as it is.
+    returned.sort();
     for i in 1..returned.len() {
         returned[i].1 = returned[i].1.max(returned[i - 1].1);
     }
     // Before a write the store stands at least one revision lower.
     let below = |op: &Operation| of(op) - i64::from(matches!(op.role, Role::Write(_)));
     let mut called: Vec<(u64, i64)> = others.iter().map(|op| (op.call, below(op))).collect();
-    called.sort_unstable();
+    called.sort();
     for i in (1..called.len()).rev() {
         called[i - 1].1 = called[i - 1].1.min(called[i].1);
     }

@@ -15,6 +15,18 @@ pub(super) struct Interner {
 }
 
 impl Interner {
+    /// Makes room for so many strings more.
+    pub(super) fn reserve(&mut self, strings: usize) {
+        let Self {
+            text,
+            ends,
+            table,
+            hasher,
+        } = self;
+        ends.reserve(strings);
+        table.reserve(strings, |other| hasher.hash_one(slice(text, ends, *other)));
+    }
+
     /// The number of a string; none where the strings outgrow 4 GiB.
     pub(super) fn intern(&mut self, bytes: &[u8]) -> Option<u32> {
         let Self {

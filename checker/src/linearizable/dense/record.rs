@@ -22,6 +22,7 @@ impl Dense {
             }
         }
         this.ops.reserve(history.len() / 2);
+        this.values.reserve(history.len() / 4);
         for record in history {
             let Record::Invoke(invoke) = record else {
                 continue;
