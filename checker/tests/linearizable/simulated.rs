@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use checker::history::*;
-use checker::linearizable::{Dense, Options, Outcome, check, verify};
+use checker::linearizable::{Dense, Options, Outcome, check, report, verify};
+use checker::verdict::Verdict;
 
 use super::mutate::{Mutation, mutate};
 use super::simulate::{Dice, Fault, History, Shape, simulate};
@@ -353,4 +354,39 @@ fn many_unknown_results_never_raise_a_false_alarm() {
     }
     println!("{undecided} of 50 undecided");
     assert!(undecided <= 25, "{undecided}");
+}
+
+/// A search that runs out of steps says so, and takes hardly more than it was given.
+#[test]
+fn the_budget_in_steps_is_kept() {
+    let mut cut_short = 0;
+    for seed in 0..20 {
+        let shape = Shape {
+            unknown: 50,
+            keys: 2,
+            values: 3,
+            ..Shape::large(seed, 1_000)
+        };
+        let records = simulate(&shape).records();
+        for steps_max in [5_000, 50_000] {
+            let options = Options {
+                steps_max,
+                fast_path: false,
+                ..Options::default()
+            };
+            let report = report(&records, &[], &options);
+            let steps = report.figures.iter().find(|(name, _)| name == "steps");
+            let (_, steps) = steps.expect("counted");
+            assert!(
+                *steps <= steps_max + steps_max / 10,
+                "{steps} of {steps_max}"
+            );
+            assert_ne!(report.verdict, Verdict::Violated, "{shape:?}");
+            if report.verdict == Verdict::Inconclusive {
+                cut_short += 1;
+                assert!(report.summary.contains("undecided from revision"));
+            }
+        }
+    }
+    assert!(cut_short > 10, "only {cut_short} were cut short");
 }
