@@ -1,6 +1,6 @@
 //! What a write would do to a state, without doing it.
 
-use super::history::{Action, NONE, Txn};
+use super::history::{Action, Txn};
 use super::state::State;
 
 /// What a write does to one key.
@@ -61,8 +61,8 @@ impl State<'_> {
                 let span = &self.history.deletes[delete as usize].span;
                 effects.extend(self.there(span).map(|key| (key, Effect::Delete)));
             }
-            Action::Revoke(lease) if self.leases[lease as usize].grant != NONE => {
-                let keys = &self.leases[lease as usize].keys;
+            Action::Revoke(lease) => {
+                let keys = self.leases.get(&lease).map_or(&[][..], |lease| &lease.keys);
                 effects.extend(keys.iter().map(|key| (*key, Effect::Delete)));
             }
             _ => {}

@@ -293,7 +293,7 @@ impl<'h> Gaps<'h> {
     /// The earliest time, not before `after`, at which a lease that is there can have expired, as
     /// [`Leases::earliest_expiry`](crate::linearizable::leases::Leases::earliest_expiry) says.
     pub(super) fn expiry(&self, state: &State, lease: u32, after: u64) -> Option<u64> {
-        let grant = state.leases[lease as usize].grant;
+        let grant = state.leases.get(&lease)?.grant;
         let op = self.history.ops.get(grant as usize)?;
         let Action::Grant { ttl, .. } = op.action else {
             return None;

@@ -139,7 +139,7 @@ impl<'h> Replay<'h> {
         let ops = self.places.after(revision).iter();
         ops.copied()
             .find(|op| match self.history.ops[*op as usize].action {
-                Action::Revoke(lease) => !self.now.state.leases[lease as usize].keys.is_empty(),
+                Action::Revoke(lease) => self.now.state.attached.contains(&lease),
                 _ => false,
             })
             .unwrap_or(NONE)
@@ -296,7 +296,7 @@ impl<'h> Replay<'h> {
     fn grant_if_needed(&mut self, action: &Action) -> Result<(), Misfit> {
         match *action {
             Action::Put { lease, .. } | Action::Revoke(lease) if lease != 0 => {
-                if self.now.state.leases[lease as usize].grant != NONE {
+                if self.now.state.leases.contains_key(&lease) {
                     return Ok(());
                 }
                 self.gaps();

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use hashbrown::HashMap;
+
 use super::history::{Action, Delete, Dense, Guard, Kv, NONE, PutForm, Slice, Span, Target, Txn};
 use crate::history::CompareResult;
 use crate::model::bounds;
@@ -41,7 +43,7 @@ impl Key {
     }
 }
 
-/// A lease; not granted, or ended, while `grant` is [`NONE`].
+/// A lease that is granted.
 #[derive(Clone)]
 pub(super) struct Lease {
     /// The operation that granted it.
@@ -57,7 +59,8 @@ pub(super) struct State<'h> {
     /// For each of [`Dense::spans`], its part of `sorted`.
     bounds: Rc<[(u32, u32)]>,
     pub keys: Vec<Key>,
-    pub leases: Vec<Lease>,
+    /// Leases that are granted.
+    pub leases: HashMap<u32, Lease>,
     /// Leases that keys are attached to.
     pub attached: BTreeSet<u32>,
     pub revision: u32,
@@ -83,16 +86,12 @@ impl<'h> State<'h> {
             }
         };
         let bounds = history.spans.iter().map(part).collect();
-        let lease = Lease {
-            grant: NONE,
-            keys: Vec::new(),
-        };
         Self {
             history,
             sorted: sorted.into(),
             bounds,
             keys: vec![Key::default(); keys as usize],
-            leases: vec![lease; history.leases.len()],
+            leases: HashMap::new(),
             attached: BTreeSet::new(),
             revision: 1,
             compacted: 0,
@@ -182,7 +181,7 @@ impl<'h> State<'h> {
         else {
             return Ok(());
         };
-        if lease != 0 && self.leases[lease as usize].grant == NONE {
+        if lease != 0 && !self.leases.contains_key(&lease) {
             return Err(misfit("a put with a lease that is not there"));
         }
         match self.history.puts.get(form as usize) {
@@ -282,8 +281,8 @@ impl<'h> State<'h> {
     }
 
     fn attach(&mut self, key: u32, lease: u32) {
-        if lease != 0 {
-            self.leases[lease as usize].keys.push(key);
+        if let Some(Lease { keys, .. }) = self.leases.get_mut(&lease) {
+            keys.push(key);
             self.attached.insert(lease);
         }
     }
@@ -292,7 +291,9 @@ impl<'h> State<'h> {
         if lease == 0 {
             return;
         }
-        let keys = &mut self.leases[lease as usize].keys;
+        let Some(Lease { keys, .. }) = self.leases.get_mut(&lease) else {
+            return;
+        };
         if let Some(at) = keys.iter().position(|other| *other == key) {
             keys.swap_remove(at);
         }
@@ -303,21 +304,20 @@ impl<'h> State<'h> {
 
     /// Grants a lease by an operation.
     pub(super) fn grant(&mut self, lease: u32, by: u32) -> Result<(), Misfit> {
-        let lease = &mut self.leases[lease as usize];
-        if lease.grant != NONE {
-            return Err(misfit("a lease is granted that is there"));
+        let granted = Lease {
+            grant: by,
+            keys: Vec::new(),
+        };
+        match self.leases.insert(lease, granted) {
+            Some(_) => Err(misfit("a lease is granted that is there")),
+            None => Ok(()),
         }
-        lease.grant = by;
-        Ok(())
     }
 
     fn revoke(&mut self, lease: u32) -> Result<(), Misfit> {
-        let ended = &mut self.leases[lease as usize];
-        if lease == 0 || ended.grant == NONE {
-            return Err(misfit("a lease ends that is not there"));
-        }
-        ended.grant = NONE;
-        for key in std::mem::take(&mut ended.keys) {
+        let ended = self.leases.remove(&lease);
+        let ended = ended.ok_or(misfit("a lease ends that is not there"))?;
+        for key in ended.keys {
             self.keys[key as usize] = Key::default();
             self.dirty = true;
         }
