@@ -66,6 +66,7 @@ impl Server {
     }
 }
 
+/// Every connection is for one request: it says so, lest the client asks again on a closed one.
 fn answer(mut stream: TcpStream, files: &HashMap<String, Reply>, served: &AtomicUsize) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let request = lines.next().unwrap().unwrap();
@@ -80,7 +81,7 @@ fn answer(mut stream: TcpStream, files: &HashMap<String, Reply>, served: &Atomic
         None => {
             let _ = write!(
                 stream,
-                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+                "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             );
             return;
         }
@@ -88,7 +89,7 @@ fn answer(mut stream: TcpStream, files: &HashMap<String, Reply>, served: &Atomic
     let length = body.len();
     let _ = write!(
         stream,
-        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
     );
     let _ = stream.write_all(&body[..sent]);
     if let Some(Reply::Stalled(_)) = files.get(name) {
