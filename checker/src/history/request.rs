@@ -1,5 +1,7 @@
 //! Requests as recorded: etcd's v3 requests, every field that can change an answer.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::Bytes;
@@ -262,6 +264,19 @@ pub enum CompareResult {
     Less,
     /// Stored ≠ given.
     NotEqual,
+}
+
+impl CompareResult {
+    /// Whether a guard holds where the stored side compares so to the given one.
+    #[must_use]
+    pub fn admits(self, stored: Ordering) -> bool {
+        match self {
+            Self::Equal => stored.is_eq(),
+            Self::Greater => stored.is_gt(),
+            Self::Less => stored.is_lt(),
+            Self::NotEqual => stored.is_ne(),
+        }
+    }
 }
 
 /// What a guard compares with. A missing key has version, create and mod revision and lease 0; a

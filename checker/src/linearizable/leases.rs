@@ -82,16 +82,23 @@ impl Leases {
     pub(super) fn earliest_expiry(&self, lease: i64, grant: &Operation, after: u64) -> u64 {
         let ttl = time_to_live(grant);
         let renewals = self.renewals.get(&lease).map_or(&[][..], Vec::as_slice);
-        let mut time = after.max(grant.call.saturating_add(ttl));
-        loop {
+        expiry(after.max(grant.call.saturating_add(ttl)), ttl, |time| {
             let counted = renewals.partition_point(|(ret, _)| *ret < time);
-            let renewed = counted.checked_sub(1).map_or(0, |last| renewals[last].1);
-            let later = time.max(renewed.saturating_add(ttl));
-            if later == time {
-                return time;
-            }
-            time = later;
+            counted.checked_sub(1).map_or(0, |last| renewals[last].1)
+        })
+    }
+}
+
+/// The earliest time from `start` on that is a time to live away from every renewal acknowledged by
+/// then; `renewed_by` says when the latest of those was invoked.
+pub(super) fn expiry(start: u64, ttl: u64, renewed_by: impl Fn(u64) -> u64) -> u64 {
+    let mut time = start;
+    loop {
+        let later = time.max(renewed_by(time).saturating_add(ttl));
+        if later == time {
+            return time;
         }
+        time = later;
     }
 }
 

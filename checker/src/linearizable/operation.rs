@@ -2,9 +2,10 @@
 
 use hashbrown::HashMap;
 
-use api::errors::{ErrorClass, RequestKind, classify, is_compacted, is_future_revision};
+use api::errors::{is_compacted, is_future_revision};
 
 use super::returns::Returns;
+use crate::checks::{Class, class_of};
 use crate::history::{
     Asked, ErrorOrigin, Event, ObservationRecord, Outcome as Heard, PutRequest, RangeRequest,
     RangeResponse, Record, Request, Response, TxnOp, TxnOpResponse, TxnRequest, TxnResponse,
@@ -224,20 +225,6 @@ pub(super) fn is_local(request: &Request) -> bool {
     }
 }
 
-fn kind(request: &Request) -> Option<RequestKind> {
-    Some(match request {
-        Request::Range(_) => RequestKind::Range,
-        Request::Put(_) => RequestKind::Put,
-        Request::Delete(_) => RequestKind::DeleteRange,
-        Request::Txn(_) => RequestKind::Txn,
-        Request::Compact { .. } => RequestKind::Compact,
-        Request::LeaseGrant { .. } => RequestKind::LeaseGrant,
-        Request::LeaseRevoke { .. } => RequestKind::LeaseRevoke,
-        Request::LeaseKeepAlive { .. } => RequestKind::LeaseKeepAlive,
-        _ => return None,
-    })
-}
-
 pub(super) fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
     let (code, message, origin) = match heard {
         Heard::Ok { response } => return Seen::Answer(response),
@@ -246,11 +233,6 @@ pub(super) fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
             message,
             origin,
         } => (*code, message, *origin),
-    };
-    let class = match (origin, kind(request)) {
-        (ErrorOrigin::NotSent, _) => ErrorClass::Definite,
-        (ErrorOrigin::Server, Some(kind)) => classify(kind, code, message).class,
-        _ => ErrorClass::Unknown,
     };
     let why = if origin != ErrorOrigin::Server {
         NoEffect::Other
@@ -261,13 +243,13 @@ pub(super) fn interpret<'a>(request: &Request, heard: &'a Heard) -> Seen<'a> {
     } else {
         NoEffect::Other
     };
-    match class {
-        ErrorClass::Definite => Seen::NoEffect {
+    match class_of(request, heard) {
+        Class::Definite => Seen::NoEffect {
             refused: false,
             why,
         },
-        ErrorClass::Refused => Seen::NoEffect { refused: true, why },
-        ErrorClass::Unknown => Seen::Unknown,
+        Class::Refused => Seen::NoEffect { refused: true, why },
+        Class::Ok | Class::Unknown => Seen::Unknown,
     }
 }
 

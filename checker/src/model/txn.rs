@@ -1,12 +1,8 @@
 //! Transactions: guards are judged before anything is written, those of nested transactions too;
 //! then the branch is checked, then it is run.
 
-use std::cmp::Ordering;
-
 use super::{Answer, Refusal, Store};
-use crate::history::{
-    Compare, CompareResult, CompareTarget, KeyValue, RangeRequest, TxnOp, TxnRequest,
-};
+use crate::history::{Compare, CompareTarget, KeyValue, RangeRequest, TxnOp, TxnRequest};
 
 /// A transaction with its branches chosen.
 struct Chosen<'a> {
@@ -131,10 +127,5 @@ fn guard_holds(guard: &Compare, kv: &KeyValue) -> bool {
         CompareTarget::Lease(given) => kv.lease.cmp(given),
         CompareTarget::Value(given) => kv.value.cmp(given),
     };
-    match guard.result {
-        CompareResult::Equal => order == Ordering::Equal,
-        CompareResult::NotEqual => order != Ordering::Equal,
-        CompareResult::Greater => order == Ordering::Greater,
-        CompareResult::Less => order == Ordering::Less,
-    }
+    guard.result.admits(order)
 }

@@ -13,6 +13,7 @@ use super::effects::Effect;
 use super::history::{Action, Dense, Op, Part, nanos};
 use super::place::Places;
 use super::state::State;
+use crate::linearizable::leases::expiry;
 
 /// Of the plain puts of one key, and of all other writes, so many of the latest called are tried
 /// first.
@@ -302,16 +303,11 @@ impl<'h> Gaps<'h> {
         let start = self.renewals.partition_point(|(other, ..)| *other < lease);
         let end = self.renewals.partition_point(|(other, ..)| *other <= lease);
         let renewals = &self.renewals[start..end];
-        let mut time = after.max(op.call.saturating_add(ttl));
-        loop {
+        let first = after.max(op.call.saturating_add(ttl));
+        Some(expiry(first, ttl, |time| {
             let counted = renewals.partition_point(|(_, ret, _)| *ret < time);
-            let renewed = counted.checked_sub(1).map_or(0, |last| renewals[last].2);
-            let later = time.max(renewed.saturating_add(ttl));
-            if later == time {
-                return Some(time);
-            }
-            time = later;
-        }
+            counted.checked_sub(1).map_or(0, |last| renewals[last].2)
+        }))
     }
 }
 

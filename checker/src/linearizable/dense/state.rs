@@ -7,7 +7,6 @@ use std::rc::Rc;
 use hashbrown::HashMap;
 
 use super::history::{Action, Delete, Dense, Guard, Kv, NONE, PutForm, Slice, Span, Target, Txn};
-use crate::history::CompareResult;
 use crate::model::bounds;
 
 /// Why an operation does not fit where it was tried.
@@ -370,12 +369,7 @@ impl<'h> State<'h> {
                 values.get(key.value).cmp(values.get(given))
             }
         };
-        match guard.result {
-            CompareResult::Equal => order.is_eq(),
-            CompareResult::NotEqual => order.is_ne(),
-            CompareResult::Greater => order.is_gt(),
-            CompareResult::Less => order.is_lt(),
-        }
+        guard.result.admits(order)
     }
 
     pub(super) fn check_branch<'c>(

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use api::errors::{ErrorClass, RequestKind, classify, is_compacted, is_future_revision};
+use api::errors::{is_compacted, is_future_revision};
 
 use super::EtcdOp;
+use crate::checks::{Class, class_of};
 use crate::generic::Operation;
 use crate::history::{ErrorOrigin, Outcome, Record, Request, Response};
 use crate::model::{Refusal, is_serializable};
@@ -45,7 +46,9 @@ pub fn etcd_history(records: &[Record]) -> EtcdHistory<'_> {
             continue;
         };
         let (id, call, request) = (invoke.id, invoke.at, &invoke.request);
-        let Some(kind) = kind(request) else { continue };
+        if !is_modelled(request) {
+            continue;
+        }
         let (ret, heard) = match returns.get(&id) {
             Some((at, outcome)) => (Some(*at), Some(*outcome)),
             None => (None, None),
@@ -57,7 +60,7 @@ pub fn etcd_history(records: &[Record]) -> EtcdHistory<'_> {
                 history.push(id, EtcdOp::reached(header.revision), call, ret);
             }
         } else {
-            match refusal(kind, request, heard) {
+            match refusal(request, heard) {
                 Heard::Unknown => history.push(id, EtcdOp::unknown(request), call, None),
                 Heard::Refusal(refusal) => {
                     history.push(id, EtcdOp::refused(request, refusal), call, ret);
@@ -89,47 +92,46 @@ enum Heard {
     Nothing,
 }
 
-fn refusal(kind: RequestKind, request: &Request, heard: Option<&Outcome>) -> Heard {
-    let Some(Outcome::Error {
-        code,
-        message,
-        origin,
-    }) = heard
-    else {
+fn refusal(request: &Request, heard: Option<&Outcome>) -> Heard {
+    let Some(outcome) = heard else {
         return Heard::Unknown;
     };
-    match origin {
-        ErrorOrigin::NotSent => return Heard::Nothing,
-        ErrorOrigin::Server => {}
-        _ => return Heard::Unknown,
-    }
-    if classify(kind, *code, message).class == ErrorClass::Unknown {
-        return Heard::Unknown;
-    }
+    let (code, message) = match (outcome, class_of(request, outcome)) {
+        (_, Class::Unknown) => return Heard::Unknown,
+        (
+            Outcome::Error {
+                code,
+                message,
+                origin: ErrorOrigin::Server,
+            },
+            _,
+        ) => (*code, message),
+        _ => return Heard::Nothing,
+    };
     let speaks_of_revisions = match request {
         Request::Range(_) | Request::Compact { .. } => true,
         Request::Txn(txn) => !is_serializable(txn),
         _ => false,
     };
     let is_local = matches!(request, Request::Range(range) if range.serializable);
-    if is_compacted(*code, message) && speaks_of_revisions {
+    if is_compacted(code, message) && speaks_of_revisions {
         Heard::Refusal(Refusal::Compacted)
-    } else if is_future_revision(*code, message) && speaks_of_revisions && !is_local {
+    } else if is_future_revision(code, message) && speaks_of_revisions && !is_local {
         Heard::Refusal(Refusal::FutureRevision)
     } else {
         Heard::Nothing
     }
 }
 
-fn kind(request: &Request) -> Option<RequestKind> {
-    Some(match request {
-        Request::Range(_) => RequestKind::Range,
-        Request::Put(_) => RequestKind::Put,
-        Request::Delete(_) => RequestKind::DeleteRange,
-        Request::Txn(_) => RequestKind::Txn,
-        Request::Compact { .. } => RequestKind::Compact,
-        Request::LeaseGrant { .. } => RequestKind::LeaseGrant,
-        Request::LeaseRevoke { .. } => RequestKind::LeaseRevoke,
-        _ => return None,
-    })
+fn is_modelled(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Range(_)
+            | Request::Put(_)
+            | Request::Delete(_)
+            | Request::Txn(_)
+            | Request::Compact { .. }
+            | Request::LeaseGrant { .. }
+            | Request::LeaseRevoke { .. }
+    )
 }

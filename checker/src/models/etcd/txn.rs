@@ -1,9 +1,7 @@
 //! Transactions: all guards are judged first, then the branches taken are checked, then they run.
 
-use std::cmp::Ordering;
-
 use super::state::{Change, EtcdState};
-use crate::history::{Compare, CompareResult, CompareTarget, KeyValue, TxnOp, TxnRequest};
+use crate::history::{Compare, CompareTarget, KeyValue, TxnOp, TxnRequest};
 use crate::model::{Answer, Refusal};
 
 /// The operations of the branch taken, each with the branch of the transaction that it is.
@@ -104,10 +102,5 @@ fn fits(guard: &Compare, kv: &KeyValue) -> bool {
         CompareTarget::Lease(given) => kv.lease.cmp(given),
         CompareTarget::Value(given) => kv.value.cmp(given),
     };
-    match guard.result {
-        CompareResult::Equal => ordering == Ordering::Equal,
-        CompareResult::NotEqual => ordering != Ordering::Equal,
-        CompareResult::Greater => ordering == Ordering::Greater,
-        CompareResult::Less => ordering == Ordering::Less,
-    }
+    guard.result.admits(ordering)
 }
