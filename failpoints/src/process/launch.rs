@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, dup2_stdin, getppid, setpgid};
@@ -24,15 +25,16 @@ pub(super) const MARK: &str = "__launch";
 pub(super) const READY: u8 = b'R';
 
 /// Becomes the member if this process was started as a launcher
-/// (`… __launch <parent pid> -- <binary> <argument>…`), else returns.
+/// (`… __launch <parent pid> [<namespace file>…] -- <binary> <argument>…`), else
+/// returns.
 ///
 /// Call it first in `main`, before any thread, runtime or argument parser. It
 /// asks for SIGKILL at the parent's death, moves to a process group of its
-/// own, makes sure that the parent did not die before that, and executes the
-/// binary with `/dev/null` as standard input.
+/// own, makes sure that the parent did not die before that, enters the
+/// namespaces, and executes the binary with `/dev/null` as standard input.
 ///
 /// Sources: prctl(2) `PR_SET_PDEATHSIG` (kept across execve, lost for set-uid
-/// binaries), setpgid(2).
+/// binaries), setpgid(2), setns(2).
 pub fn launcher_main() {
     let mut args = std::env::args_os().skip(1);
     if args.next().as_deref() != Some(OsStr::new(MARK)) {
@@ -58,8 +60,13 @@ fn become_member(
         .and_then(|pid| pid.to_str()?.parse().ok())
         .map(Pid::from_raw)
         .ok_or("the parent's pid is missing")?;
-    if args.next().as_deref() != Some(OsStr::new("--")) {
-        return Err("`--` is missing".into());
+    let mut namespaces = Vec::new();
+    loop {
+        let arg = args.next().ok_or("`--` is missing")?;
+        if arg == OsStr::new("--") {
+            break;
+        }
+        namespaces.push(PathBuf::from(arg));
     }
     let binary = PathBuf::from(args.next().ok_or("the binary is missing")?);
 
@@ -68,6 +75,7 @@ fn become_member(
     if getppid() != parent {
         return Err(format!("the parent {parent} is gone"));
     }
+    enter(&namespaces)?;
     let null = File::open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
     dup2_stdin(&null).map_err(|e| format!("dup2: {e}"))?;
     report
@@ -75,6 +83,21 @@ fn become_member(
         .map_err(|e| format!("cannot report: {e}"))?;
     let error = Command::new(&binary).args(args).exec();
     Err(format!("{}: {error}", binary.display()))
+}
+
+/// A mount namespace moves the working directory to its root: it is looked up
+/// again inside.
+fn enter(namespaces: &[PathBuf]) -> Result<(), String> {
+    if namespaces.is_empty() {
+        return Ok(());
+    }
+    let cwd = std::env::current_dir().map_err(|e| format!("no working directory: {e}"))?;
+    for path in namespaces {
+        File::open(path)
+            .and_then(|file| Ok(setns(file, CloneFlags::empty())?))
+            .map_err(|e| format!("cannot enter the namespace {}: {e}", path.display()))?;
+    }
+    std::env::set_current_dir(&cwd).map_err(|e| format!("{}: {e}", cwd.display()))
 }
 
 fn fail(report: Option<File>, reason: &str) -> ! {

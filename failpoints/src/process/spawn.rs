@@ -36,6 +36,10 @@ pub struct SpawnSpec {
     pub envs: Vec<(OsString, OsString)>,
     /// Its working directory; the caller's if none.
     pub cwd: Option<PathBuf>,
+    /// Namespaces to enter first, as files (`/proc/<pid>/ns/mnt`), in this
+    /// order. Needs CAP_SYS_ADMIN. The binary is looked up inside, and so is
+    /// the working directory.
+    pub namespaces: Vec<PathBuf>,
     /// The file its standard output and error are appended to.
     pub log: PathBuf,
 }
@@ -53,6 +57,7 @@ impl SpawnSpec {
             args: Vec::new(),
             envs: Vec::new(),
             cwd: None,
+            namespaces: Vec::new(),
             log: log.into(),
         }
     }
@@ -198,6 +203,7 @@ fn launch(spec: &SpawnSpec) -> Result<Process, SpawnError> {
     command
         .arg(MARK)
         .arg(std::process::id().to_string())
+        .args(&spec.namespaces)
         .arg("--")
         .arg(&spec.binary)
         .args(&spec.args)
