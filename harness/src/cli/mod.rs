@@ -54,7 +54,7 @@ enum Verb {
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
     /// List the scenarios.
-    List,
+    List(list::Args),
     /// Install and find etcd releases.
     #[command(subcommand, after_help = etcd::EXAMPLES)]
     Etcd(etcd::Verb),
@@ -93,7 +93,7 @@ pub fn main() -> Exit {
         Verb::Report(args) => check::report(&args),
         Verb::History(verb) => history::main(&verb),
         Verb::Reproduce(args) => reproduce::main(&args),
-        Verb::List => list::main(),
+        Verb::List(args) => list::main(&args),
         Verb::Etcd(verb) => etcd::main(verb),
         Verb::Model(args) => model::main(&args),
         Verb::Prune(args) => prune::main(&args),
