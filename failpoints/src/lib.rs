@@ -17,3 +17,4 @@ pub mod network;
 pub mod ports;
 pub mod process;
 mod sockets;
+pub mod symbol;
