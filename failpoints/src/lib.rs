@@ -4,6 +4,8 @@
 //! [`fault`]):
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
+//! * [`trace`]: a process killed, held or changed at an exact point of its
+//!   code, or at a system call.
 //! * [`network`]: proxies between members, which cut links.
 //!
 //! [`ports`] hands out the loopback ports both need.
@@ -18,3 +20,4 @@ pub mod ports;
 pub mod process;
 mod sockets;
 pub mod symbol;
+pub mod trace;
