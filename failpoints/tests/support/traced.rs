@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use failpoints::trace::{Act, Arm, Event, Options, Point, Tracer};
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 pub(crate) const TRACED: &str = env!("CARGO_BIN_EXE_failpoints-traced");
@@ -171,11 +172,14 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The next event; some may have been missed in between.
 pub(crate) async fn next(events: &mut Receiver<Event>) -> Event {
-    timeout(PATIENCE, events.recv())
-        .await
-        .expect("an event")
-        .unwrap()
+    loop {
+        match timeout(PATIENCE, events.recv()).await.expect("an event") {
+            Err(RecvError::Lagged(_)) => {}
+            event => break event.unwrap(),
+        }
+    }
 }
 
 /// The number of the next hit, and whether it was acted on.

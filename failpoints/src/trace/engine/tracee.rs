@@ -109,6 +109,12 @@ impl Tracee {
         while let Ok(Some(_)) = self.signals.read_signal() {}
         self.busy = true;
         for _ in 0..AT_ONCE {
+            if !self.world_stops
+                && let Some((tid, status)) = self.parked.pop_front()
+            {
+                self.on_status(tid, status);
+                continue;
+            }
             match crate::trace::sys::wait(-1, false) {
                 Ok(Some((tid, status))) => self.on_status(tid, status),
                 _ => {
