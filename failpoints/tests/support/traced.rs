@@ -1,5 +1,8 @@
 //! The traced subject, as the tests drive it.
 
+// Each test program uses its part.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
