@@ -19,4 +19,5 @@ pub mod network;
 pub mod ports;
 pub mod process;
 mod sockets;
+pub mod symbol;
 pub mod trace;

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use failpoints::process::launcher_main;
 use failpoints::trace::{Act, Arm, Point, Tracer, let_anyone_trace, tracer_main};
 
 fn main() -> ExitCode {
+    launcher_main();
     tracer_main();
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let [mode, pid, address] = &args[..]
