@@ -53,11 +53,7 @@ impl Subject {
     }
 
     pub(crate) fn learn_addresses(&mut self) {
-        let line = self.hear();
-        let pairs = line.split(' ').map(|pair| pair.split_once('=').unwrap());
-        self.addresses = pairs
-            .map(|(name, at)| (name.into(), at.parse().unwrap()))
-            .collect();
+        self.addresses = addresses(&self.hear());
     }
 
     pub(crate) fn say(&mut self, order: &str) {
@@ -134,6 +130,17 @@ impl Subject {
         })
         .await;
     }
+}
+
+/// What the subject says of itself: `name=address …`.
+pub(crate) fn addresses(line: &str) -> HashMap<String, u64> {
+    let pairs = line
+        .trim()
+        .split(' ')
+        .map(|pair| pair.split_once('=').unwrap());
+    pairs
+        .map(|(name, at)| (name.into(), at.parse().unwrap()))
+        .collect()
 }
 
 pub(crate) fn threads(pid: i32) -> Vec<(char, i32)> {
