@@ -5,6 +5,9 @@
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
 //! * [`network`]: proxies between members, which cut links.
+//! * [`gofail`]: points of binaries that were built with gofail.
+//!
+//! [`symbol`] finds functions of stripped release binaries by name.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -13,6 +16,7 @@
 #![deny(unsafe_code)]
 
 pub mod fault;
+pub mod gofail;
 pub mod network;
 pub mod ports;
 pub mod process;
