@@ -7,6 +7,9 @@
 //! * [`trace`]: a process killed, held or changed at an exact point of its
 //!   code, or at a system call.
 //! * [`network`]: proxies between members, which cut links.
+//! * [`gofail`]: points of binaries that were built with gofail.
+//!
+//! [`symbol`] finds functions of stripped release binaries by name.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -15,6 +18,7 @@
 #![deny(unsafe_code)]
 
 pub mod fault;
+pub mod gofail;
 pub mod network;
 pub mod ports;
 pub mod process;
