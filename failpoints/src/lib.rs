@@ -4,7 +4,7 @@
 //! [`fault`]):
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
-//! * [`network`]: proxies between members, which cut links.
+//! * [`network`]: proxies between members, and between clients and members: cuts, blackholes, slow links.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
