@@ -24,6 +24,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "auth-stale-permissions",
         "auth-txn-read",
         "list-append",
+        "partitions",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -54,7 +54,7 @@ impl Cluster {
             .await
             .with_context(|| format!("cannot start member {name}"))?;
         let pid = process.pid().unsigned_abs();
-        if let Some(proxies) = &inner.proxies {
+        if let (Some(proxies), true) = (&inner.proxies, inner.options.plan.peer_proxies) {
             proxies.register(name, process.pid())?;
         }
         let end_is_planned = Arc::new(AtomicBool::new(false));
