@@ -4,6 +4,7 @@
 //! [`fault`]):
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
+//! * [`netns`]: members in network namespaces, whose links lose packets.
 //! * [`network`]: proxies between members, and between clients and members: cuts, blackholes, slow links.
 //!
 //! [`ports`] hands out the loopback ports both need.
@@ -13,6 +14,7 @@
 #![deny(unsafe_code)]
 
 pub mod fault;
+pub mod netns;
 pub mod network;
 pub mod ports;
 pub mod process;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,11 @@ fn main() -> ExitCode {
         ["tick"] => tick(),
         ["parent", log] => parent(log),
         ["lease"] => lease(),
-        ["member", listen, control] => member(port(listen), port(control)),
+        ["member", listen, control] => member(Ipv4Addr::LOCALHOST, port(listen), port(control)),
+        ["member", listen, control, address] => {
+            let address = address.parse().expect("an address");
+            member(address, port(listen), port(control))
+        }
         _ => {
             eprintln!("failpoints-subject: unknown mode {args:?}");
             ExitCode::from(64)
@@ -95,8 +99,8 @@ impl Guests {
 
 /// A member: echoes on one port, and dials and sends as told on the other, a
 /// line at a time.
-fn member(listen: u16, control: u16) -> ExitCode {
-    let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, listen)).expect("the echo port");
+fn member(address: Ipv4Addr, listen: u16, control: u16) -> ExitCode {
+    let echo = TcpListener::bind((address, listen)).expect("the echo port");
     let control = TcpListener::bind((Ipv4Addr::LOCALHOST, control)).expect("the control port");
     let guests = Arc::new(Guests::default());
     let hosts = Arc::clone(&guests);
@@ -140,6 +144,13 @@ fn obey(
         ["dial", name, port] => {
             let port: u16 = port.parse().map_err(|_| unknown())?;
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            dialled.insert(name.into(), stream);
+            Ok("ok".into())
+        }
+        ["dial_at", name, address] => {
+            let address: SocketAddr = address.parse().map_err(|_| unknown())?;
+            let stream = TcpStream::connect_timeout(&address, Duration::from_millis(700))?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             dialled.insert(name.into(), stream);
             Ok("ok".into())
