@@ -5,11 +5,12 @@
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
 //! * [`trace`]: a process killed, held or changed at an exact point of its
-//!   code, or at a system call.
-//! * [`network`]: proxies between members, which cut links.
+//!   code, or at a system call; [`symbol`] finds the functions of stripped
+//!   release binaries by name.
+//! * [`network`]: proxies between members, and between clients and members:
+//!   cuts, blackholes, slow links.
+//! * [`netns`]: members in network namespaces, whose links lose packets.
 //! * [`gofail`]: points of binaries that were built with gofail.
-//!
-//! [`symbol`] finds functions of stripped release binaries by name.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -19,6 +20,7 @@
 
 pub mod fault;
 pub mod gofail;
+pub mod netns;
 pub mod network;
 pub mod ports;
 pub mod process;

@@ -5,6 +5,10 @@
 
 #[path = "real_etcd/member.rs"]
 mod member;
+#[path = "real_etcd/members.rs"]
+mod members;
+#[path = "real_etcd/network.rs"]
+mod network;
 #[path = "real_etcd/symbols.rs"]
 mod symbols;
 #[path = "real_etcd/trace.rs"]

@@ -232,7 +232,7 @@ fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow:
                 found = started.wait_for(|names| names.contains(&client.member)) => { found?; }
                 () = shared.wait_stopped() => return Ok(()),
             }
-            let endpoint = cluster.endpoint(&client.member).await?;
+            let endpoint = cluster.client_endpoint(&client.member).await?;
             Client::new(&client, &traffic, &endpoint, recorder, shared)?
                 .run()
                 .await?;

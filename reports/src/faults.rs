@@ -50,7 +50,7 @@ impl FaultSpan<'_> {
 fn undone_by(action: &str) -> Option<&'static str> {
     match action {
         "pause" => Some("resume"),
-        "cut" => Some("heal_network"),
+        "cut" | "slow_link" => Some("heal_network"),
         _ => None,
     }
 }

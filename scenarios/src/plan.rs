@@ -6,17 +6,19 @@
 //! planned times, not the same interleaving.
 
 mod armed;
+mod network;
 mod steps;
 
 use serde::{Deserialize, Serialize};
 
 pub use armed::{Act, Arm, Edge, Place, Returns};
+pub use network::{Clients, How, Shape};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
 
 /// The major version of `plan.toml`. A newer major is refused.
 pub const PLAN_MAJOR: u32 = 1;
 /// The minor version: grows when fields are added.
-pub const PLAN_MINOR: u32 = 2;
+pub const PLAN_MINOR: u32 = 3;
 /// How seeds become plans. A change of any draw changes this name, so that an old seed is never
 /// silently read as another plan.
 pub const SEED_SCHEME: &str = "chacha20-named-streams-1";
@@ -106,6 +108,9 @@ pub struct ClusterPlan {
     /// Whether peers talk through proxies that can cut.
     #[serde(default)]
     pub peer_proxies: bool,
+    /// Whether clients talk to members through proxies that can cut.
+    #[serde(default)]
+    pub client_proxies: bool,
     /// `--heartbeat-interval`, in milliseconds.
     pub heartbeat_ms: u64,
     /// `--election-timeout`, in milliseconds.

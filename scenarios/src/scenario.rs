@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::draw::Draw;
-use crate::plan::{Act, Edge, Expectation, Place as ArmedAt, StepPhase, UserPlan};
+use crate::plan::{
+    Act, Clients, Edge, Expectation, How, Place as ArmedAt, Shape, StepPhase, UserPlan,
+};
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct ClusterSpec {
     pub(crate) members: Draw,
     pub(crate) tls: bool,
     pub(crate) peer_proxies: bool,
+    pub(crate) client_proxies: bool,
     /// Heartbeat interval and election timeout in microseconds; none draws one of the usual pairs.
     pub(crate) timing: Option<(Draw, Draw)>,
     pub(crate) snapshot_count: Draw,
@@ -132,6 +135,30 @@ pub(crate) enum ActSpec {
     Fixed(Act),
 }
 
+/// Whose links, beside those of the target.
+#[derive(Clone, Debug)]
+pub(crate) struct EndsSpec {
+    pub(crate) to: Option<Vec<String>>,
+    pub(crate) clients: Clients,
+}
+
+/// A cut. Of ways and shapes one is drawn; a shape that is none is the leader away.
+#[derive(Clone, Debug)]
+pub(crate) struct CutSpec {
+    pub(crate) how: Vec<How>,
+    pub(crate) shape: Vec<Option<Shape>>,
+    pub(crate) ends: EndsSpec,
+}
+
+/// A slow link. Times are in microseconds; a bandwidth of 0 is none.
+#[derive(Clone, Debug)]
+pub(crate) struct SlowSpec {
+    pub(crate) delay: Draw,
+    pub(crate) jitter: Draw,
+    pub(crate) bandwidth: Draw,
+    pub(crate) ends: EndsSpec,
+}
+
 /// Which end, as read.
 pub(crate) const EDGES: [(&str, Edge); 2] = [("entry", Edge::Entry), ("return", Edge::Return)];
 
@@ -150,7 +177,9 @@ pub(crate) enum ActionSpec {
     Pause,
     Resume,
     Restart { wait_ready: bool },
-    Cut,
+    Cut(CutSpec),
+    SlowLink(SlowSpec),
+    DropConnections(EndsSpec),
     HealNetwork,
     MemberAdd { learner: bool },
     MemberPromote,
@@ -178,7 +207,7 @@ pub(crate) enum ActionSpec {
 }
 
 /// Actions by name, and whether each has a target.
-pub(crate) const ACTIONS: [(&str, bool); 31] = [
+pub(crate) const ACTIONS: [(&str, bool); 33] = [
     ("defragment", true),
     ("kill", true),
     ("terminate", true),
@@ -186,6 +215,8 @@ pub(crate) const ACTIONS: [(&str, bool); 31] = [
     ("resume", true),
     ("restart", true),
     ("cut", true),
+    ("slow_link", true),
+    ("drop_connections", true),
     ("heal_network", true),
     ("member_add", false),
     ("member_promote", true),

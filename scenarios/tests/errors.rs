@@ -12,8 +12,8 @@ fn refused(rest: &str, expected: &str) {
     }
 }
 
-const ACTIONS: &str = "defragment, kill, terminate, pause, resume, restart, cut, heal_network, \
-    member_add, member_promote, member_remove, grant_permission, revoke_permission, puts, compact, \
+const ACTIONS: &str = "defragment, kill, terminate, pause, resume, restart, cut, slow_link, \
+    drop_connections, heal_network, member_add, member_promote, member_remove, grant_permission, revoke_permission, puts, compact, \
     wait_caught_up, arm, disarm, release, snapshot, move_leader, alarm_raise, alarm_clear, \
     auth_disable, auth_enable, lease_churn, power_cycle, rolling_restart, swap, gofail, sleep";
 
@@ -326,4 +326,43 @@ fn unknown_scenario() {
     );
     let error = find("no-such-dir/my.toml").unwrap_err().to_string();
     assert!(error.starts_with("no-such-dir/my.toml: "), "{error}");
+}
+
+#[test]
+fn cuts_that_mean_nothing() {
+    let cut = |more: &str| {
+        format!("[cluster]\npeer_proxies = true\n[[step]]\ndo = \"cut\"\ntarget = \"m1\"\n{more}\n")
+    };
+    refused(
+        &cut("shape = \"halfs\""),
+        "my.toml:8:9: step 1: shape: unknown shape \"halfs\"; did you mean \"halves\"? \
+         Allowed: isolate, halves, bridge, ring, one_way, leader_away",
+    );
+    refused(
+        &cut("how = [\"reset\", \"blak\"]"),
+        "my.toml:8:7: step 1: how: unknown way to cut \"blak\"; did you mean \"blackhole\"? \
+         Allowed: reset, blackhole, lossy",
+    );
+    refused(
+        &cut("clients = true"),
+        "my.toml:7:10: step 1: a cut needs client_proxies = true in [cluster]",
+    );
+    refused(
+        &cut("clients = \"all\""),
+        "my.toml:8:11: step 1: clients: \"all\" is not understood; allowed: true, false, \"only\"",
+    );
+    refused(
+        &cut("shape = \"ring\"\nto = \"m2\""),
+        "my.toml:7:10: step 1: \"to\" goes with the shapes isolate and one_way only",
+    );
+    refused(
+        &cut("shape = \"one_way\"\nto = \"m9\""),
+        "my.toml:7:10: step 1: target \"m9\" is neither a member nor bound by an earlier \"as\"; \
+         did you mean \"m1\" or \"m2\"? Allowed: random, all, leader, follower, all but NAME, m1, \
+         m2, m3",
+    );
+    refused(
+        "[cluster]\npeer_proxies = true\n[[step]]\ndo = \"slow_link\"\ntarget = \"m1\"\n",
+        "my.toml:5:1: step 1: name at least one of \"delay\", \"jitter\" and \"bandwidth\"",
+    );
 }

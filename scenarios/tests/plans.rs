@@ -1,6 +1,6 @@
 //! Seeds to plans, and plans to text and back.
 
-use scenarios::plan::{Plan, SEED_SCHEME};
+use scenarios::plan::{Action, Clients, How, Plan, SEED_SCHEME, Shape};
 use scenarios::{Overrides, Scenario, find, plan};
 
 fn everything() -> Scenario {
@@ -119,7 +119,7 @@ fn overrides_that_do_not_fit_are_refused() {
         "cluster.snapshot_cout",
         "50",
         "--set cluster.snapshot_cout=50: unknown field \"snapshot_cout\"; did you mean \
-         \"snapshot_count\"? Allowed: election_ms, env, flags, heartbeat_ms, members, peer_proxies, \
+         \"snapshot_count\"? Allowed: client_proxies, election_ms, env, flags, heartbeat_ms, members, peer_proxies, \
          snapshot_count, tls",
     );
     set_refused(
@@ -186,7 +186,7 @@ fn a_plan_of_a_newer_major_version_is_refused() {
         .replace("\nmajor = 1\n", "\nmajor = 2\n");
     assert_eq!(
         Plan::from_toml("plan.toml", &text).unwrap_err().to_string(),
-        "plan.toml:2:9: this plan has format version 2.2; this build reads versions up to 1.x"
+        "plan.toml:2:9: this plan has format version 2.3; this build reads versions up to 1.x"
     );
 }
 
@@ -210,15 +210,15 @@ fn errors_in_plans_have_a_line() {
     };
     assert_eq!(
         refused("preload_keys = 20", "preload_keys = \"many\""),
-        "plan.toml:132:16: invalid type: string \"many\", expected u32"
+        "plan.toml:145:16: invalid type: string \"many\", expected u32"
     );
     assert_eq!(
         refused("\n[store]\n", "\n[store\n"),
-        "plan.toml:108:7: unclosed table, expected `]`"
+        "plan.toml:120:7: unclosed table, expected `]`"
     );
     let unknown = refused("do = \"defragment\"", "do = \"defrag\"");
     assert!(
-        unknown.starts_with("plan.toml:57:58: unknown variant `defrag`, expected"),
+        unknown.starts_with("plan.toml:63:58: unknown variant `defrag`, expected"),
         "{unknown}"
     );
     assert_eq!(
@@ -228,4 +228,25 @@ fn errors_in_plans_have_a_line() {
          plan: step 13 (resume): no earlier step pauses m2\n\
          plan: step 15 (resume): no earlier step pauses m2"
     );
+}
+
+#[test]
+fn a_cut_that_says_no_more_is_what_it_always_was() {
+    let old = include_str!("seeds/format-1.2.plan.toml");
+    let plan = Plan::from_toml("plan.toml", old).unwrap();
+    assert!(!plan.cluster.client_proxies);
+    let cuts = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Cut {
+            how,
+            shape,
+            to,
+            clients,
+            ..
+        } => Some((*how, *shape, to.is_none(), *clients)),
+        _ => None,
+    });
+    let plain = (How::Reset, Shape::Isolate, true, Clients::Spared);
+    assert_eq!(cuts.collect::<Vec<_>>(), [plain]);
+    let cut = old.lines().find(|line| line.contains("do = \"cut\""));
+    assert!(plan.to_toml().contains(cut.unwrap()));
 }

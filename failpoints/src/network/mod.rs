@@ -1,4 +1,4 @@
-//! Proxies between members, which cut links.
+//! Proxies between members, and between clients and members, which break links.
 //!
 //! Every member advertises its proxy's port to its peers, so all peer traffic
 //! passes through here, as bytes: TLS stays closed. A link is named by *two*
@@ -7,28 +7,48 @@
 //! `/proc/<pid>/fd` tells which member holds it. A connection's bytes wait
 //! until that is known, normally well under a millisecond.
 //!
+//! Clients have a proxy of their own in front of each member's client port.
+//! All of them together are one more end of links, called [`CLIENTS`].
+//!
 //! **Unknown diallers.** A process that is not registered (the harness itself,
 //! a member between its start and [`PeerProxies::register`]) stays unknown
 //! after half a second of trying. Its connections are carried, except that
 //! while a cut *could* apply to them they are reset and refused: a member
 //! dials again, and a wrongly open link would void the experiment while a
-//! wrongly reset connection only costs that dial.
+//! wrongly reset connection only costs that dial. Blackholes apply to them in
+//! the same way, slowness does not.
 //!
-//! **Cuts count.** Two cuts of one link need two heals, so that faults that
+//! **Faults count.** Two faults of one link need two heals, so that faults that
 //! overlap do not heal each other.
 //!
-//! A cut is a reset, not a silent loss: both ends learn of it at once, and a
-//! new connection is accepted and reset. A member that does not run looks the
+//! **A cut** is a reset, not a silent loss: both ends learn of it at once, and
+//! a new connection is accepted and reset. A member that does not run looks the
 //! same to its peers, where without a proxy they would be refused.
+//!
+//! **A blackhole** ([`Effect::Blackhole`]) is silent, and one way: from A to B
+//! no byte flows on any connection between them, whoever dialled (the receiver
+//! of a raft stream dials it), while bytes from B to A flow. News that would
+//! have travelled from A to B (an end closed, reset, gone) waits too. A new
+//! dial from A is accepted here and its bytes kept from B, which hears of it
+//! only if the dialler still waits at the heal. Unlike a network that drops
+//! packets one way, acknowledgements still pass; namespaces do that one.
+//!
+//! **Slow links** ([`Effect::Slow`]) keep the order of bytes: delay, jitter,
+//! bandwidth.
 //!
 //! A member's own connection to itself counts as one from and to that member.
 
 mod dialler;
+mod effect;
 mod faults;
+mod probe;
+mod pump;
 mod relay;
+pub mod shapes;
 mod table;
+mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
@@ -37,8 +57,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use faults::{CutLink, Isolate};
+pub use effect::{Effect, Loss, Slow};
+pub use faults::{CutLink, DropConnections, Isolate, OnLinks};
+pub use probe::probe;
+use relay::Door;
 use table::Table;
+
+/// What all clients together are called as an end of links.
+pub const CLIENTS: &str = "clients";
 
 /// An ordered link: bytes and dials from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +73,43 @@ pub struct Link {
     pub from: Option<String>,
     /// The receiver; none if unknown.
     pub to: Option<String>,
+}
+
+impl Link {
+    /// The link from one member (or [`CLIENTS`]) to another.
+    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self {
+            from: Some(from.into()),
+            to: Some(to.into()),
+        }
+    }
+
+    /// The same link the other way.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            from: self.to.clone(),
+            to: self.from.clone(),
+        }
+    }
+
+    fn ends(&self) -> [Option<&str>; 2] {
+        [self.from.as_deref(), self.to.as_deref()]
+    }
+
+    fn touches(&self, name: &str) -> bool {
+        self.ends().contains(&Some(name))
+    }
+
+    /// Whether it is between these two, either way.
+    fn joins(&self, a: &str, b: &str) -> bool {
+        self.ends() == [Some(a), Some(b)] || self.ends() == [Some(b), Some(a)]
+    }
+
+    /// Whether it is between this member and another one.
+    fn could_join(&self, member: &str) -> bool {
+        self.touches(member) && !self.touches(CLIENTS)
+    }
 }
 
 impl fmt::Display for Link {
@@ -71,6 +134,13 @@ pub struct LinkStats {
     pub unreachable: u64,
     /// Bytes delivered to the receiver's socket.
     pub bytes: u64,
+    /// Bytes that were read in a blackhole and had to wait for its heal. The
+    /// sender's kernel holds more.
+    pub held: u64,
+    /// Bytes that a blackhole threw away.
+    pub lost: u64,
+    /// Bytes that had to wait because the link was slow.
+    pub slowed: u64,
 }
 
 /// Why a proxy could not do as told.
@@ -89,8 +159,11 @@ pub enum NetworkError {
     /// No proxy of that name was added.
     #[error("there is no proxy for a member called {0}")]
     UnknownMember(String),
+    /// A link whose ends are not both named, or none at all.
+    #[error("no fault can be put on {0}")]
+    NoLink(String),
     /// A proxy of that name exists.
-    #[error("there already is a proxy for {0}")]
+    #[error("there already is a proxy in front of {0}")]
     Duplicate(String),
 }
 
@@ -107,8 +180,14 @@ impl Drop for Listener {
 /// Dropping it closes every port and every connection.
 pub struct PeerProxies {
     table: Arc<Table>,
-    listeners: Mutex<HashMap<String, Listener>>,
+    /// By member, and whether it is the one for clients.
+    listeners: Mutex<HashMap<(String, bool), Listener>>,
 }
+
+/// An effect in force; give it to [`PeerProxies::lift`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the effect lasts until it is lifted"]
+pub struct Imposed(u64);
 
 impl fmt::Debug for PeerProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,31 +224,51 @@ impl PeerProxies {
         listen_port: u16,
         target_port: u16,
     ) -> Result<(), NetworkError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, listen_port))
-            .await
-            .map_err(|source| NetworkError::Listen {
-                member: member.into(),
-                port: listen_port,
-                source,
-            })?;
-        let mut listeners = self.listeners();
+        let listener = listen(member, listen_port).await?;
         if !self.table.add(member) {
             return Err(NetworkError::Duplicate(member.into()));
         }
-        let serving = relay::serve(
-            Arc::clone(&self.table),
-            listener,
-            member.into(),
-            target_port,
-        );
-        listeners.insert(member.into(), Listener(tokio::spawn(serving)));
+        self.serve(member, None, target_port, listener);
         Ok(())
     }
 
-    /// Stops a member's proxy and closes the connections to it. Cuts of the
-    /// member are forgotten; its statistics are not.
+    /// Starts the proxy between clients and a member's client port, both on
+    /// 127.0.0.1. Works at any time, also for members without
+    /// [`add`](Self::add).
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::Listen`], [`NetworkError::Duplicate`].
+    pub async fn add_clients(
+        &self,
+        member: &str,
+        listen_port: u16,
+        target_port: u16,
+    ) -> Result<(), NetworkError> {
+        let listener = listen(member, listen_port).await?;
+        if !self.table.serve(member) {
+            return Err(NetworkError::Duplicate(format!("{member}'s clients")));
+        }
+        self.serve(member, Some(CLIENTS), target_port, listener);
+        Ok(())
+    }
+
+    fn serve(&self, member: &str, from: Option<&'static str>, port: u16, listener: TcpListener) {
+        let door = Door {
+            table: Arc::clone(&self.table),
+            to: member.into(),
+            from,
+            port,
+        };
+        let serving = tokio::spawn(relay::serve(door, listener));
+        self.listeners()
+            .insert((member.into(), from.is_some()), Listener(serving));
+    }
+
+    /// Stops a member's proxies and closes the connections to it. Faults of
+    /// its links are forgotten; its statistics are not.
     pub fn remove(&self, member: &str) {
-        self.listeners().remove(member);
+        self.listeners().retain(|(name, _), _| name != member);
         self.table.remove(member);
     }
 
@@ -224,7 +323,45 @@ impl PeerProxies {
         self.table.heal_link(a, b);
     }
 
-    /// Takes back every cut there is.
+    /// Puts an effect on these links. Once this resolves, every connection that
+    /// it ends is closed, and no byte passes by the rules of before. It is in
+    /// force from the first poll; if the wait is cancelled, only
+    /// [`heal_all`](Self::heal_all) takes it back.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError::UnknownMember`], [`NetworkError::NoLink`]; then nothing
+    /// is changed.
+    pub async fn impose(
+        &self,
+        effect: Effect,
+        links: BTreeSet<Link>,
+    ) -> Result<Imposed, NetworkError> {
+        self.all_known(&links)?;
+        let (id, severed) = self.table.impose(effect, links);
+        table::gone(severed).await;
+        Ok(Imposed(id))
+    }
+
+    /// Takes an effect back. What other effects and cuts do to the same links
+    /// stays.
+    pub fn lift(&self, imposed: Imposed) {
+        self.table.lift(imposed.0);
+    }
+
+    /// Resets the connections that these links have now, both ways, once; new
+    /// ones are carried.
+    ///
+    /// # Errors
+    ///
+    /// As [`impose`](Self::impose).
+    pub async fn drop_connections(&self, links: &BTreeSet<Link>) -> Result<(), NetworkError> {
+        self.all_known(links)?;
+        table::gone(self.table.drop_connections(links)).await;
+        Ok(())
+    }
+
+    /// Takes back every cut and effect there is.
     pub fn heal_all(&self) {
         self.table.heal_all();
     }
@@ -232,6 +369,20 @@ impl PeerProxies {
     /// What happened so far, by ordered link.
     pub fn stats(&self) -> BTreeMap<Link, LinkStats> {
         self.table.stats()
+    }
+
+    fn all_known(&self, links: &BTreeSet<Link>) -> Result<(), NetworkError> {
+        if links.is_empty() {
+            return Err(NetworkError::NoLink("no link".into()));
+        }
+        for link in links {
+            let (Some(from), Some(to)) = (&link.from, &link.to) else {
+                return Err(NetworkError::NoLink(link.to_string()));
+            };
+            self.known(from)?;
+            self.known(to)?;
+        }
+        Ok(())
     }
 
     fn known(&self, member: &str) -> Result<(), NetworkError> {
@@ -242,9 +393,18 @@ impl PeerProxies {
         }
     }
 
-    fn listeners(&self) -> std::sync::MutexGuard<'_, HashMap<String, Listener>> {
+    fn listeners(&self) -> std::sync::MutexGuard<'_, HashMap<(String, bool), Listener>> {
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn listen(member: &str, port: u16) -> Result<TcpListener, NetworkError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    listener.map_err(|source| NetworkError::Listen {
+        member: member.into(),
+        port,
+        source,
+    })
 }

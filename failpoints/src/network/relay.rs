@@ -1,139 +1,196 @@
 //! Carrying one member's connections.
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use super::dialler;
-use super::table::{Counters, Entry, Table};
-
-/// Held per connection and direction; beyond that the sender waits.
-const BUFFER: usize = 32 * 1024;
+use super::pump::{End, Pump};
+use super::table::{Entry, Table};
+use super::wire::Wire;
+use super::{Link, dialler};
 
 /// How long a member (paused, say, with its backlog full) may take to accept.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
+/// How often a dial in a blackhole is looked at: its dialler may have given up.
+const GIVEN_UP_PERIOD: Duration = Duration::from_millis(50);
+
+/// Connections carried at a time, per proxy; more wait in the backlog. A
+/// connection takes two descriptors, and 1024 is a usual limit.
+const CONNECTIONS_MAX: usize = 400;
+
+/// Where a proxy's connections go.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) table: Arc<Table>,
+    pub(super) to: String,
+    /// The dialler of all connections; none if each one's is to be found.
+    pub(super) from: Option<&'static str>,
+    pub(super) port: u16,
+}
+
 /// Accepts until aborted; the connections end with it.
-pub(super) async fn serve(table: Arc<Table>, listener: TcpListener, member: String, target: u16) {
+pub(super) async fn serve(door: Door, listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(carry(Arc::clone(&table), stream, member.clone(), target));
+                    connections.spawn(carry(door.clone(), stream));
                 }
                 // Out of descriptors, or a connection that is gone already.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn carry(table: Arc<Table>, dialler: TcpStream, to: String, target: u16) {
-    let Some(mut entry) = table.enter(&to) else {
-        table.link(None, Some(&to)).refused();
+async fn carry(door: Door, dialler: TcpStream) {
+    let Door { table, to, .. } = &door;
+    let towards = |from: Option<&str>| Link {
+        from: from.map(Into::into),
+        to: Some(to.clone()),
+    };
+    let Some(mut entry) = table.enter(door.from, to) else {
+        table.wire(towards(door.from)).refused.one();
         reset(dialler);
         return;
     };
     let identified = async {
+        if let Some(from) = door.from {
+            return Some(from.into());
+        }
         let (source, listener) = (dialler.peer_addr().ok()?, dialler.local_addr().ok()?);
-        dialler::identify(&table, source, listener).await
+        dialler::identify(table, source, listener).await
     };
     let from = tokio::select! {
         biased;
         () = entry.severed() => {
-            table.link(None, Some(&to)).refused();
+            table.wire(towards(door.from)).refused.one();
             reset(dialler);
             return;
         }
         from = identified => from,
     };
-    let there = table.link(from.as_deref(), Some(&to));
-    let back = table.link(Some(&to), from.as_deref());
+    let there = towards(from.as_deref());
+    let back = there.reversed();
+    let (there_wire, back_wire) = (table.wire(there.clone()), table.wire(back.clone()));
+    let route = Route {
+        port: door.port,
+        there: (&there, &there_wire),
+        back: (&back, &back_wire),
+    };
     if entry.identify(from) {
-        there.accepted();
-        connect_and_relay(&mut entry, dialler, target, &there, &back).await;
+        there_wire.accepted.one();
+        route.connect_and_relay(&mut entry, dialler).await;
     } else {
-        there.refused();
+        there_wire.refused.one();
         reset(dialler);
     }
     drop(entry);
 }
 
-async fn connect_and_relay(
-    entry: &mut Entry,
-    mut dialler: TcpStream,
+struct Route<'a> {
     port: u16,
-    there: &Counters,
-    back: &Counters,
-) {
-    let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-    let connected = tokio::select! {
-        biased;
-        () = entry.severed() => {
-            there.reset();
+    there: (&'a Link, &'a Wire),
+    back: (&'a Link, &'a Wire),
+}
+
+impl Route<'_> {
+    async fn connect_and_relay(&self, entry: &mut Entry, mut dialler: TcpStream) {
+        let connected = tokio::select! {
+            biased;
+            () = entry.severed() => {
+                self.there.1.reset.one();
+                reset(dialler);
+                return;
+            }
+            connected = self.connect(&dialler) => connected,
+        };
+        let Some(mut target) = connected else {
             reset(dialler);
             return;
+        };
+        let ended = tokio::select! {
+            biased;
+            () = entry.severed() => Err(End::Torn),
+            ended = self.relay(&mut dialler, &mut target) => ended,
+        };
+        if let Err(End::Torn) = ended {
+            self.there.1.reset.one();
         }
-        connected = tokio::time::timeout(CONNECT_LIMIT, connect) => connected,
-    };
-    let Ok(Ok(mut target)) = connected else {
-        there.unreachable();
-        reset(dialler);
-        return;
-    };
-    let ended = tokio::select! {
-        biased;
-        () = entry.severed() => {
-            there.reset();
-            Err(io::ErrorKind::ConnectionAborted.into())
+        // One end's reset becomes the other's.
+        if ended.is_err() {
+            reset(dialler);
+            reset(target);
         }
-        ended = relay(&mut dialler, &mut target, there, back) => ended,
-    };
-    // One end's reset becomes the other's.
-    if ended.is_err() {
-        reset(dialler);
-        reset(target);
     }
-}
 
-async fn relay(
-    dialler: &mut TcpStream,
-    target: &mut TcpStream,
-    there: &Counters,
-    back: &Counters,
-) -> io::Result<()> {
-    dialler.set_nodelay(true)?;
-    target.set_nodelay(true)?;
-    let (mut from_dialler, mut to_dialler) = dialler.split();
-    let (mut from_target, mut to_target) = target.split();
-    tokio::try_join!(
-        pump(&mut from_dialler, &mut to_target, there),
-        pump(&mut from_target, &mut to_dialler, back),
-    )?;
-    Ok(())
-}
-
-/// One direction, to its end: the other may go on when this one is closed.
-async fn pump<R, W>(from: &mut R, to: &mut W, counters: &Counters) -> io::Result<()>
-where
-    R: AsyncReadExt + Unpin,
-    W: AsyncWriteExt + Unpin,
-{
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let read = from.read(&mut buffer).await?;
-        if read == 0 {
-            return to.shutdown().await;
+    /// The connection to the member, once the dialler's first packet would
+    /// reach it; none if there is to be none.
+    async fn connect(&self, dialler: &TcpStream) -> Option<TcpStream> {
+        self.knock(dialler).await?;
+        let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        match timeout(CONNECT_LIMIT, connect).await {
+            Ok(Ok(target)) => Some(target),
+            _ => {
+                self.there.1.unreachable.one();
+                self.back.1.passing().await;
+                None
+            }
         }
-        to.write_all(&buffer[..read]).await?;
-        counters.delivered(read);
+    }
+
+    /// Keeps a dial waiting while the link towards the member is a blackhole.
+    /// None if the dialler gave up: nothing of it may arrive long after; or if
+    /// bytes were lost.
+    async fn knock(&self, dialler: &TcpStream) -> Option<()> {
+        let wire = self.there.1;
+        let mut changes = wire.rules.subscribe();
+        let mut torn = false;
+        loop {
+            let rules = *changes.borrow_and_update();
+            if rules.passes() && torn {
+                wire.reset.one();
+                return None;
+            } else if rules.passes() {
+                return Some(());
+            }
+            if rules.loses() {
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = dialler.try_read(&mut buffer) {
+                    wire.lost.add(read);
+                    torn = true;
+                }
+            }
+            let readable = timeout(Duration::ZERO, dialler.ready(Interest::READABLE)).await;
+            if let Ok(ready) = readable
+                && ready.map_or(true, |ready| ready.is_read_closed())
+            {
+                return None;
+            }
+            let _ = timeout(GIVEN_UP_PERIOD, changes.changed()).await;
+        }
+    }
+
+    async fn relay(&self, dialler: &mut TcpStream, target: &mut TcpStream) -> Result<(), End> {
+        // Both are hints; a socket that is gone says so when it is read.
+        let _ = dialler.set_nodelay(true);
+        let _ = target.set_nodelay(true);
+        let (from_dialler, to_dialler) = dialler.split();
+        let (from_target, to_target) = target.split();
+        let ((there, there_wire), (back, back_wire)) = (self.there, self.back);
+        tokio::try_join!(
+            Pump::new((from_dialler, to_target), there, there_wire, back_wire).run(),
+            Pump::new((from_target, to_dialler), back, back_wire, there_wire).run(),
+        )?;
+        Ok(())
     }
 }
 

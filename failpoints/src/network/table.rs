@@ -1,57 +1,17 @@
-//! What all proxies share: members, cuts, connections, counts.
+//! What all proxies share: members, cuts, effects, connections, links.
 //!
 //! One lock covers cuts and connections, so that no connection slips in
 //! between the moment a cut starts and the moment it looks for what to reset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::{Link, LinkStats};
-
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    accepted: AtomicU64,
-    reset: AtomicU64,
-    refused: AtomicU64,
-    unreachable: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn accepted(&self) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn reset(&self) {
-        self.reset.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn unreachable(&self) {
-        self.unreachable.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn delivered(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> LinkStats {
-        LinkStats {
-            accepted: self.accepted.load(Ordering::Relaxed),
-            reset: self.reset.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            unreachable: self.unreachable.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        }
-    }
-}
+use super::effect::Effect;
+use super::wire::{Rules, Wire};
+use super::{CLIENTS, Link, LinkStats};
 
 /// A way to reset a connection: say so, then wait until the other side, which
 /// outlives the sockets, is dropped.
@@ -67,35 +27,75 @@ struct Connection {
 struct State {
     /// Each member's process, once known.
     members: HashMap<String, Option<i32>>,
+    /// Members with a proxy in front of their client port.
+    served: BTreeSet<String>,
     cut_members: HashMap<String, u32>,
     cut_links: HashMap<(String, String), u32>,
+    effects: BTreeMap<u64, (Effect, BTreeSet<Link>)>,
     connections: HashMap<u64, Connection>,
     last_id: u64,
-    links: BTreeMap<Link, Arc<Counters>>,
+    wires: BTreeMap<Link, Arc<Wire>>,
 }
 
 impl State {
     fn is_cut(&self, from: Option<&str>, to: &str) -> bool {
-        if self.cut_members.contains_key(to) {
+        // A member that is cut off is so from its peers.
+        if from != Some(CLIENTS) && self.cut_members.contains_key(to) {
             return true;
         }
         match from {
             Some(from) => {
                 self.cut_members.contains_key(from)
                     || self.cut_links.contains_key(&unordered(from, to))
+                    || self.resets().any(|link| link.joins(from, to))
             }
             None => {
                 !self.cut_members.is_empty()
                     || self.cut_links.keys().any(|(a, b)| a == to || b == to)
+                    || self.resets().any(|link| link.could_join(to))
             }
         }
     }
 
-    /// Tells every connection that is cut now to end.
-    fn sever(&self) -> Vec<Sever> {
+    fn resets(&self) -> impl Iterator<Item = &Link> {
+        let resets = self.effects.values();
+        resets
+            .filter(|(effect, _)| *effect == Effect::Reset)
+            .flat_map(|(_, links)| links)
+    }
+
+    /// What all effects on this link come to. One whose other end is unknown
+    /// is a blackhole while it could be meant, and never slow.
+    fn rules(&self, link: &Link) -> Rules {
+        let meant = |effect: &Effect, named: &Link| match (&link.from, &link.to) {
+            (Some(_), Some(_)) => named == link,
+            (None, to) => {
+                named.to == *to
+                    && named.from.as_deref() != Some(CLIENTS)
+                    && matches!(effect, Effect::Blackhole(_))
+            }
+            (from, None) => {
+                named.from == *from
+                    && named.to.as_deref() != Some(CLIENTS)
+                    && matches!(effect, Effect::Blackhole(_))
+            }
+        };
+        let all = self.effects.values();
+        let here = all.filter(|(effect, links)| links.iter().any(|named| meant(effect, named)));
+        here.fold(Rules::default(), |rules, (effect, _)| rules.and(*effect))
+    }
+
+    fn enforce(&self) {
+        for (link, wire) in &self.wires {
+            wire.set(self.rules(link));
+        }
+    }
+
+    /// Tells every connection that `ends` says to end.
+    fn sever(&self, ends: impl Fn(&Connection) -> bool) -> Vec<Sever> {
         self.connections
             .values()
-            .filter(|connection| self.is_cut(connection.from.as_deref(), &connection.to))
+            .filter(|connection| ends(connection))
             .map(|connection| {
                 // A full queue has been told before.
                 let _ = connection.sever.try_send(());
@@ -104,12 +104,23 @@ impl State {
             .collect()
     }
 
-    fn counters(&mut self, from: Option<&str>, to: Option<&str>) -> Arc<Counters> {
-        let link = Link {
-            from: from.map(Into::into),
-            to: to.map(Into::into),
-        };
-        Arc::clone(self.links.entry(link).or_default())
+    fn sever_cut(&self) -> Vec<Sever> {
+        self.sever(|connection| self.is_cut(connection.from.as_deref(), &connection.to))
+    }
+
+    fn wire(&mut self, link: Link) -> Arc<Wire> {
+        if let Some(wire) = self.wires.get(&link) {
+            return Arc::clone(wire);
+        }
+        let wire = Arc::new(Wire::default());
+        wire.set(self.rules(&link));
+        self.wires.insert(link, Arc::clone(&wire));
+        wire
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 }
 
@@ -151,17 +162,31 @@ impl Table {
         new
     }
 
+    /// Whether the member had no proxy for clients yet.
+    pub(super) fn serve(&self, member: &str) -> bool {
+        self.lock().served.insert(member.into())
+    }
+
     pub(super) fn remove(&self, member: &str) {
         let mut state = self.lock();
         state.members.remove(member);
+        state.served.remove(member);
         state.cut_members.remove(member);
         state
             .cut_links
             .retain(|(a, b), _| a != member && b != member);
+        state.effects.retain(|_, (_, links)| {
+            links.retain(|link| !link.touches(member));
+            !links.is_empty()
+        });
+        state.enforce();
     }
 
-    pub(super) fn knows(&self, member: &str) -> bool {
-        self.lock().members.contains_key(member)
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let state = self.lock();
+        state.members.contains_key(name)
+            || state.served.contains(name)
+            || (name == CLIENTS && !state.served.is_empty())
     }
 
     /// Whether the member is known.
@@ -190,7 +215,7 @@ impl Table {
     pub(super) fn cut_member(&self, member: &str) -> Vec<Sever> {
         let mut state = self.lock();
         *state.cut_members.entry(member.into()).or_default() += 1;
-        state.sever()
+        state.sever_cut()
     }
 
     pub(super) fn heal_member(&self, member: &str) {
@@ -200,37 +225,67 @@ impl Table {
     pub(super) fn cut_link(&self, a: &str, b: &str) -> Vec<Sever> {
         let mut state = self.lock();
         *state.cut_links.entry(unordered(a, b)).or_default() += 1;
-        state.sever()
+        state.sever_cut()
     }
 
     pub(super) fn heal_link(&self, a: &str, b: &str) {
         heal_one(&mut self.lock().cut_links, &unordered(a, b));
     }
 
+    /// Puts an effect in force, under a number to take it back by.
+    pub(super) fn impose(&self, effect: Effect, links: BTreeSet<Link>) -> (u64, Vec<Sever>) {
+        let mut state = self.lock();
+        let id = state.next_id();
+        state.effects.insert(id, (effect, links));
+        state.enforce();
+        (id, state.sever_cut())
+    }
+
+    /// Takes an effect back.
+    pub(super) fn lift(&self, id: u64) {
+        let mut state = self.lock();
+        if state.effects.remove(&id).is_some() {
+            state.enforce();
+        }
+    }
+
+    pub(super) fn drop_connections(&self, links: &BTreeSet<Link>) -> Vec<Sever> {
+        let state = self.lock();
+        state.sever(|connection| match &connection.from {
+            Some(from) => links.iter().any(|link| link.joins(from, &connection.to)),
+            None => links.iter().any(|link| link.could_join(&connection.to)),
+        })
+    }
+
     pub(super) fn heal_all(&self) {
         let mut state = self.lock();
         state.cut_members.clear();
         state.cut_links.clear();
+        state.effects.clear();
+        state.enforce();
     }
 
     pub(super) fn stats(&self) -> BTreeMap<Link, LinkStats> {
         let state = self.lock();
-        let read = |(link, counters): (&Link, &Arc<Counters>)| (link.clone(), counters.read());
-        state.links.iter().map(read).collect()
+        let read = |(link, wire): (&Link, &Arc<Wire>)| (link.clone(), wire.read());
+        state.wires.iter().map(read).collect()
     }
 
-    /// Enters a connection whose dialler is not known yet, unless whoever it
-    /// is cannot reach this member.
-    pub(super) fn enter(self: &Arc<Self>, to: &str) -> Option<Entry> {
+    /// Enters a connection, dialled by `from` if that is known already, unless
+    /// whoever it is cannot reach this member.
+    pub(super) fn enter(self: &Arc<Self>, from: Option<&str>, to: &str) -> Option<Entry> {
         let mut state = self.lock();
-        if state.cut_members.contains_key(to) {
+        let refused = match from {
+            Some(_) => state.is_cut(from, to),
+            None => state.cut_members.contains_key(to),
+        };
+        if refused {
             return None;
         }
         let (sever, severed) = mpsc::channel(1);
-        state.last_id += 1;
-        let id = state.last_id;
+        let id = state.next_id();
         let connection = Connection {
-            from: None,
+            from: from.map(Into::into),
             to: to.into(),
             sever,
         };
@@ -242,8 +297,8 @@ impl Table {
         })
     }
 
-    pub(super) fn link(&self, from: Option<&str>, to: Option<&str>) -> Arc<Counters> {
-        self.lock().counters(from, to)
+    pub(super) fn wire(&self, link: Link) -> Arc<Wire> {
+        self.lock().wire(link)
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) const READY: u8 = b'R';
 /// Sources: prctl(2) `PR_SET_PDEATHSIG` (kept across execve, lost for set-uid
 /// binaries), setpgid(2), setns(2).
 pub fn launcher_main() {
+    crate::netns::helper_main();
     let mut args = std::env::args_os().skip(1);
     if args.next().as_deref() != Some(OsStr::new(MARK)) {
         return;

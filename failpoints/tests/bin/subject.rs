@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +22,11 @@ fn main() -> ExitCode {
         ["tick"] => tick(),
         ["parent", log] => parent(log),
         ["lease"] => lease(),
-        ["member", listen, control] => member(port(listen), port(control)),
+        ["member", listen, control] => member(Ipv4Addr::LOCALHOST, port(listen), port(control)),
+        ["member", listen, control, address] => {
+            let address = address.parse().expect("an address");
+            member(address, port(listen), port(control))
+        }
         _ => {
             eprintln!("failpoints-subject: unknown mode {args:?}");
             ExitCode::from(64)
@@ -62,21 +68,58 @@ fn lease() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Who dialled this member.
+#[derive(Default)]
+struct Guests {
+    streams: Mutex<Vec<TcpStream>>,
+    /// Bytes that came from them.
+    heard: AtomicU64,
+}
+
+impl Guests {
+    fn echo(&self, mut stream: &TcpStream) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = stream.read(&mut buffer)?;
+            if read == 0 {
+                return stream.shutdown(Shutdown::Write);
+            }
+            self.heard.fetch_add(read as u64, Ordering::SeqCst);
+            stream.write_all(&buffer[..read])?;
+        }
+    }
+
+    /// Says this to all of them, unasked.
+    fn tell(&self, text: &str) {
+        for mut stream in self.streams.lock().expect("no panic").iter() {
+            let _ = stream.write_all(text.as_bytes());
+        }
+    }
+}
+
 /// A member: echoes on one port, and dials and sends as told on the other, a
 /// line at a time.
-fn member(listen: u16, control: u16) -> ExitCode {
-    let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, listen)).expect("the echo port");
+fn member(address: Ipv4Addr, listen: u16, control: u16) -> ExitCode {
+    let echo = TcpListener::bind((address, listen)).expect("the echo port");
     let control = TcpListener::bind((Ipv4Addr::LOCALHOST, control)).expect("the control port");
+    let guests = Arc::new(Guests::default());
+    let hosts = Arc::clone(&guests);
     thread::spawn(move || {
         for stream in echo.incoming().flatten() {
-            thread::spawn(move || io::copy(&mut &stream, &mut &stream));
+            let guests = Arc::clone(&hosts);
+            guests
+                .streams
+                .lock()
+                .expect("no panic")
+                .extend(stream.try_clone());
+            thread::spawn(move || guests.echo(&stream));
         }
     });
     let (stream, _) = control.accept().expect("the test");
     let mut dialled = HashMap::new();
     for line in BufReader::new(&stream).lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
-        let answer = match obey(&mut dialled, &words) {
+        let answer = match obey(&mut dialled, &guests, &words) {
             Ok(answer) => answer,
             Err(error) => format!("error {:?}", error.kind()),
         };
@@ -91,12 +134,23 @@ fn member(listen: u16, control: u16) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn obey(dialled: &mut HashMap<String, TcpStream>, words: &[&str]) -> io::Result<String> {
+fn obey(
+    dialled: &mut HashMap<String, TcpStream>,
+    guests: &Guests,
+    words: &[&str],
+) -> io::Result<String> {
     let unknown = || io::Error::from(io::ErrorKind::InvalidInput);
     match *words {
         ["dial", name, port] => {
             let port: u16 = port.parse().map_err(|_| unknown())?;
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            dialled.insert(name.into(), stream);
+            Ok("ok".into())
+        }
+        ["dial_at", name, address] => {
+            let address: SocketAddr = address.parse().map_err(|_| unknown())?;
+            let stream = TcpStream::connect_timeout(&address, Duration::from_millis(700))?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             dialled.insert(name.into(), stream);
             Ok("ok".into())
@@ -108,10 +162,54 @@ fn obey(dialled: &mut HashMap<String, TcpStream>, words: &[&str]) -> io::Result<
             stream.read_exact(&mut back)?;
             Ok(String::from_utf8_lossy(&back).into_owned())
         }
+        ["send", name, text] => {
+            let mut stream = dialled.get(name).ok_or_else(unknown)?;
+            stream.write_all(text.as_bytes())?;
+            Ok("ok".into())
+        }
+        // What comes within that many milliseconds.
+        ["wait", name, millis] => {
+            let mut stream = dialled.get(name).ok_or_else(unknown)?;
+            let limit = Duration::from_millis(millis.parse().map_err(|_| unknown())?);
+            stream.set_read_timeout(Some(limit))?;
+            let mut buffer = [0; 64];
+            let read = stream.read(&mut buffer);
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            match read {
+                Ok(read) => Ok(String::from_utf8_lossy(&buffer[..read]).into_owned()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok("silence".into()),
+                Err(error) => Err(error),
+            }
+        }
+        ["tell", text] => {
+            guests.tell(text);
+            Ok("ok".into())
+        }
+        ["heard"] => Ok(guests.heard.load(Ordering::SeqCst).to_string()),
+        ["hang_up", name] => {
+            dialled.remove(name).ok_or_else(unknown)?;
+            Ok("ok".into())
+        }
         // Blocks until the other end does something: a reset is an error.
         ["read", name] => {
             let mut stream = dialled.get(name).ok_or_else(unknown)?;
             Ok(format!("read {}", stream.read(&mut [0; 64])?))
+        }
+        // Sends as much, and waits for its echo.
+        ["flood", name, bytes] => {
+            let bytes: u64 = bytes.parse().map_err(|_| unknown())?;
+            let reader = dialled.get(name).ok_or_else(unknown)?;
+            let mut writer = reader.try_clone()?;
+            let sending =
+                thread::spawn(move || io::copy(&mut io::repeat(7).take(bytes), &mut writer));
+            let back = io::copy(&mut reader.take(bytes), &mut io::sink())?;
+            sending.join().map_err(|_| unknown())??;
+            Ok(if back == bytes {
+                "flooded"
+            } else {
+                "cut short"
+            }
+            .into())
         }
         // Sends all, closes that half, counts what comes back to the end.
         ["drain", name, bytes] => {

@@ -135,6 +135,16 @@ impl Cluster {
         self.peers.get_mut(name).unwrap()
     }
 
+    /// Puts a proxy for clients in front of a member; gives its port.
+    #[allow(dead_code)]
+    pub(crate) async fn serve_clients(&mut self, name: &str) -> PortLease {
+        let lease = lease().unwrap();
+        let target = self.peers[name].listen.port();
+        let adding = self.proxies.add_clients(name, lease.port(), target);
+        adding.await.unwrap();
+        lease
+    }
+
     pub(crate) fn proxy_port(&self, name: &str) -> u16 {
         self.peers[name].proxy.port()
     }

@@ -81,6 +81,7 @@ mod tests {
             members: 1,
             tls: false,
             peer_proxies: true,
+            client_proxies: false,
             heartbeat_ms: 50,
             election_ms: 500,
             snapshot_count: 100,

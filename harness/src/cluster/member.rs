@@ -23,6 +23,8 @@ pub(super) struct Member {
     pub(super) client: PortLease,
     pub(super) peer: PortLease,
     pub(super) proxy: Option<PortLease>,
+    /// Where clients dial, if not the member itself.
+    pub(super) door: Option<PortLease>,
     pub(super) dir: PathBuf,
     /// What it runs from its next start on.
     pub(super) binary: PathBuf,
@@ -31,6 +33,8 @@ pub(super) struct Member {
     pub(super) life: Life,
     pub(super) paused: bool,
     pub(super) cut: bool,
+    /// Without a majority, by broken links that are no cut of its own.
+    pub(super) severed: bool,
     /// What it is started with, again after a kill.
     pub(super) initial_cluster: String,
     pub(super) existing: bool,

@@ -70,6 +70,7 @@ struct Inner {
     recorder: Recorder,
     tracing: tracing::Tracing,
     members: Mutex<BTreeMap<String, Member>>,
+    broken_links: std::sync::Mutex<Vec<links::Broken>>,
     ports: std::sync::Mutex<Ports>,
     /// Names of the members that have been started at least once.
     started: watch::Sender<Vec<String>>,
@@ -96,7 +97,8 @@ impl Cluster {
             true => Some(tls::make(&options.dir.join("tls"))?),
             false => None,
         };
-        let proxies = options.plan.peer_proxies.then(PeerProxies::new);
+        let plan = &options.plan;
+        let proxies = (plan.peer_proxies || plan.client_proxies).then(PeerProxies::new);
         let mut members = BTreeMap::new();
         let mut ports = Ports {
             next: options.first_port,
@@ -137,6 +139,7 @@ impl Cluster {
                 recorder,
                 tracing,
                 members: Mutex::new(members),
+                broken_links: std::sync::Mutex::default(),
                 ports: std::sync::Mutex::new(ports),
                 started: watch::Sender::new(Vec::new()),
             }),
@@ -153,19 +156,32 @@ impl Cluster {
         self.inner.started.subscribe()
     }
 
-    /// Where a member serves clients.
+    /// Where a member serves the harness itself, past all proxies.
     ///
     /// # Errors
     /// When there is no such member.
     pub async fn endpoint(&self, name: &str) -> anyhow::Result<Endpoint> {
         let members = self.inner.members.lock().await;
+        Ok(self.endpoint_at(&find(&members, name)?.client))
+    }
+
+    /// Where a member serves clients: by its client proxy, where the plan wants one.
+    ///
+    /// # Errors
+    /// When there is no such member.
+    pub async fn client_endpoint(&self, name: &str) -> anyhow::Result<Endpoint> {
+        let members = self.inner.members.lock().await;
         let member = find(&members, name)?;
-        Ok(Endpoint {
-            address: format!("127.0.0.1:{}", member.client.port()),
+        Ok(self.endpoint_at(member.door.as_ref().unwrap_or(&member.client)))
+    }
+
+    fn endpoint_at(&self, port: &PortLease) -> Endpoint {
+        Endpoint {
+            address: format!("127.0.0.1:{}", port.port()),
             tls: self.inner.tls.as_ref().map(|tls| Tls {
                 ca_pem: tls.ca_pem.clone(),
             }),
-        })
+        }
     }
 
     /// The members that have not been removed, in name order.
@@ -193,7 +209,7 @@ impl Cluster {
         let members = self.inner.members.lock().await;
         let serves = |m: &Member| {
             let running = m.running.as_ref().is_some_and(|r| r.ended().is_none());
-            running && m.life == Life::Up && !m.learner && !m.paused && !m.cut
+            running && m.life == Life::Up && !m.learner && !m.paused && !m.cut && !m.severed
         };
         members
             .iter()
@@ -259,6 +275,11 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         } else {
             None
         },
+        door: if options.plan.client_proxies {
+            Some(ports.lease()?)
+        } else {
+            None
+        },
         dir: absolute(&dir)?,
         binary: options.binary.clone(),
         id: 0,
@@ -266,6 +287,7 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         life: Life::Down,
         paused: false,
         cut: false,
+        severed: false,
         initial_cluster: String::new(),
         existing: false,
         running: None,
@@ -273,13 +295,18 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
 }
 
 async fn add_proxy(proxies: &PeerProxies, name: &str, member: &Member) -> anyhow::Result<()> {
-    let Some(proxy) = &member.proxy else {
-        return Ok(());
-    };
-    proxies
-        .add(name, proxy.port(), member.peer.port())
-        .await
-        .with_context(|| format!("cannot start the peer proxy of {name}"))?;
+    if let Some(proxy) = &member.proxy {
+        proxies
+            .add(name, proxy.port(), member.peer.port())
+            .await
+            .with_context(|| format!("cannot start the peer proxy of {name}"))?;
+    }
+    if let Some(door) = &member.door {
+        proxies
+            .add_clients(name, door.port(), member.client.port())
+            .await
+            .with_context(|| format!("cannot start the client proxy of {name}"))?;
+    }
     Ok(())
 }
 

@@ -53,7 +53,7 @@ impl Cluster {
             .await
             .with_context(|| format!("cannot start member {name}"))?;
         let pid = process.pid().unsigned_abs();
-        if let Some(proxies) = &inner.proxies {
+        if let (Some(proxies), true) = (&inner.proxies, inner.options.plan.peer_proxies) {
             proxies.register(name, process.pid())?;
         }
         let planned = Arc::new(Planned::default());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use checker::history::{MaintenanceRequest, Purpose};
-use scenarios::plan::Action;
+use scenarios::plan::{Action, Clients, How, Shape, Target};
 use tokio::task::JoinSet;
 
 use super::{Nemesis, RESTART_LIMIT};
@@ -38,6 +38,12 @@ impl Nemesis {
             Action::Puts { count, prefix } => self.puts(*count, prefix).await,
             Action::Compact { behind, physical } => self.compact(*behind, *physical).await,
             Action::Sleep => Ok(String::new()),
+            Action::SlowLink { to, .. } | Action::DropConnections { to, .. } => {
+                self.break_links(action, targets, to.as_ref()).await
+            }
+            Action::Cut { to, .. } if !is_plain(action) => {
+                self.break_links(action, targets, to.as_ref()).await
+            }
             _ => {
                 let mut set = JoinSet::new();
                 for target in targets {
@@ -60,6 +66,20 @@ impl Nemesis {
                 failure.map_or_else(|| Ok(details.join("; ")), Err)
             }
         }
+    }
+
+    async fn break_links(
+        &self,
+        action: &Action,
+        subjects: &[String],
+        to: Option<&Target>,
+    ) -> anyhow::Result<String> {
+        let to = match to {
+            Some(to) => Some(self.resolve(to).await?),
+            None => None,
+        };
+        let cluster = self.admin.cluster();
+        cluster.break_links(action, subjects, to.as_deref()).await
     }
 
     async fn act_on(&self, action: &Action, target: &str) -> anyhow::Result<String> {
@@ -88,9 +108,7 @@ impl Nemesis {
                 Ok(String::new())
             }
             Action::Cut { .. } => cluster.cut(target).await.map(|()| String::new()),
-            Action::HealNetwork { .. } => {
-                cluster.heal_network(target).await.map(|()| String::new())
-            }
+            Action::HealNetwork { .. } => cluster.heal_network(target).await,
             Action::MemberPromote { .. } => self.member_promote(target).await,
             Action::MemberRemove { .. } => self.member_remove(target).await,
             Action::WaitCaughtUp { timeout_ms, .. } => {
@@ -108,4 +126,19 @@ impl Nemesis {
             other => bail!("{} has no target", other.name()),
         }
     }
+}
+
+/// Whether a cut says no more than whom: all their peer connections, known and still to come, of
+/// members that may yet join too.
+fn is_plain(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Cut {
+            how: How::Reset,
+            shape: Shape::Isolate,
+            to: None,
+            clients: Clients::Spared,
+            ..
+        }
+    )
 }

@@ -77,6 +77,7 @@ pub(super) fn choices(recorded: &Recorded<'_>) -> Markup {
                         ("snapshot count", cluster.snapshot_count.to_string()),
                         ("TLS", yes(cluster.tls)),
                         ("peer proxies", yes(cluster.peer_proxies)),
+                        ("client proxies", yes(cluster.client_proxies)),
                         ("flags", if cluster.flags.is_empty() { "none".into() } else { cluster.flags.join(" ") }),
                         ("auth", plan.auth.as_ref().map_or("off".into(), |auth| {
                             let names: Vec<_> = auth.users.iter().map(|user| user.name.as_str()).collect();

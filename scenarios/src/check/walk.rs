@@ -1,5 +1,7 @@
 //! The steps in order, and what state each may find the members in.
 
+mod links;
+
 use std::collections::BTreeSet;
 
 use super::{At, show, unknown_user};
@@ -149,15 +151,18 @@ impl<'p> Walk<'p> {
                 let error = never("pauses");
                 self.paused.undo(&reach).then_some(()).ok_or(error)?;
             }
-            Action::Cut { .. } => {
-                if !self.plan.cluster.peer_proxies {
-                    return Err("a cut needs peer_proxies = true in [cluster]".into());
+            Action::Cut { .. } | Action::SlowLink { .. } | Action::DropConnections { .. } => {
+                self.links(action, &reach)?;
+                if !matches!(action, Action::DropConnections { .. }) {
+                    self.cut.cause(reach);
                 }
-                self.cut.cause(reach);
             }
             Action::HealNetwork { .. } => {
-                let error = never("cuts");
-                self.cut.undo(&reach).then_some(()).ok_or(error)?;
+                let error = never("cuts or slows");
+                let any = self.cut.undo(&reach);
+                // All at once is how a scenario makes sure.
+                let sure = action.target() == Some(&Target::All);
+                (any || sure).then_some(()).ok_or(error)?;
             }
             Action::MemberAdd { name, learner } => {
                 if !self.present.insert(name) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::armed::Arm;
+use super::network::{Clients, How, Shape, is_default};
 
 /// One step of the nemesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,12 +154,55 @@ pub enum Action {
         /// Wait until a linearizable read through it succeeds.
         wait_ready: bool,
     },
-    /// Cut every peer connection from and to the members (by their proxies).
+    /// Cut links, by their proxies: by default every peer connection from and to the members.
     Cut {
-        /// Whom.
+        /// Whom; what that means is up to the shape.
         target: Target,
+        /// How links break.
+        #[serde(default, skip_serializing_if = "is_default")]
+        how: How,
+        /// Which links.
+        #[serde(default, skip_serializing_if = "is_default")]
+        shape: Shape,
+        /// Instead of all others: with `Isolate` and `OneWay`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Target>,
+        /// Clients' links.
+        #[serde(default, skip_serializing_if = "is_default")]
+        clients: Clients,
     },
-    /// Undo `cut`.
+    /// Make links slow: both ways between the members and all others, or one way to `to`.
+    SlowLink {
+        /// Whose.
+        target: Target,
+        /// Only to these, and one way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Target>,
+        /// Clients' links.
+        #[serde(default, skip_serializing_if = "is_default")]
+        clients: Clients,
+        /// How long each chunk of bytes waits at least, in microseconds.
+        delay_us: u64,
+        /// How much longer at most, drawn anew for each chunk, in microseconds.
+        jitter_us: u64,
+        /// How fast bytes leave, for each link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes_per_second: Option<u64>,
+        /// What the jitter is drawn from, as a decimal string.
+        seed: String,
+    },
+    /// Reset the connections that links have now, once.
+    DropConnections {
+        /// Whose.
+        target: Target,
+        /// Only those with these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Target>,
+        /// Clients' links.
+        #[serde(default, skip_serializing_if = "is_default")]
+        clients: Clients,
+    },
+    /// Undo every `cut` and `slow_link` that had one of these as a target.
     HealNetwork {
         /// Whom.
         target: Target,
@@ -301,6 +345,8 @@ impl Action {
             Self::Resume { .. } => "resume",
             Self::Restart { .. } => "restart",
             Self::Cut { .. } => "cut",
+            Self::SlowLink { .. } => "slow_link",
+            Self::DropConnections { .. } => "drop_connections",
             Self::HealNetwork { .. } => "heal_network",
             Self::MemberAdd { .. } => "member_add",
             Self::MemberPromote { .. } => "member_promote",
@@ -338,7 +384,9 @@ impl Action {
             | Self::Pause { target }
             | Self::Resume { target }
             | Self::Restart { target, .. }
-            | Self::Cut { target }
+            | Self::Cut { target, .. }
+            | Self::SlowLink { target, .. }
+            | Self::DropConnections { target, .. }
             | Self::HealNetwork { target }
             | Self::MemberPromote { target }
             | Self::MemberRemove { target }

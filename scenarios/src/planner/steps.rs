@@ -1,11 +1,13 @@
 //! The steps of a plan: repeats laid out, targets resolved, fields drawn.
 
+mod network;
+
 use std::collections::BTreeMap;
 
 use super::Log;
 use crate::check::{self, At, Flaw};
 use crate::names::suggest;
-use crate::plan::{Act, Action, Arm, Event, Step, Target, When};
+use crate::plan::{Act, Action, Arm, Event, Shape, Step, Target, When};
 use crate::scenario::{ActSpec, ActionSpec, ArmSpec, DoSpec, EventSpec, StepSpec, WhenSpec};
 
 pub(super) struct Steps<'s, 'd> {
@@ -61,13 +63,17 @@ impl<'s, 'd> Steps<'s, 'd> {
             }
             target
         });
-        let target = target.unwrap_or(Target::All);
+        let mut target = target.unwrap_or(Target::All);
+        let shape = self.shape(spec, index);
+        if shape.is_none() {
+            target = self.target("leader", spec.bind.as_deref());
+        }
         let bound = match (&spec.action, &target) {
             (ActionSpec::MemberAdd { .. }, _) => Target::Member(self.next_member()),
             (_, Target::Leader(name) | Target::Follower(name)) => Target::Bound(name.clone()),
             (_, other) => other.clone(),
         };
-        let action = self.action(spec, index, target);
+        let action = self.action(spec, index, target, shape.unwrap_or_default());
         if let Some(name) = &spec.bind {
             self.bound.insert(name, bound);
         }
@@ -154,7 +160,7 @@ impl<'s, 'd> Steps<'s, 'd> {
         });
     }
 
-    fn action(&mut self, spec: &DoSpec, index: usize, target: Target) -> Action {
+    fn action(&mut self, spec: &DoSpec, index: usize, target: Target, shape: Shape) -> Action {
         let path = |name: &str| format!("steps.{}.action.{name}", index + 1);
         match &spec.action {
             ActionSpec::Defragment => Action::Defragment { target },
@@ -166,7 +172,13 @@ impl<'s, 'd> Steps<'s, 'd> {
                 target,
                 wait_ready: *wait_ready,
             },
-            ActionSpec::Cut => Action::Cut { target },
+            ActionSpec::Cut(cut) => self.cut(cut, shape, index, target),
+            ActionSpec::SlowLink(slow) => self.slow_link(slow, index, target),
+            ActionSpec::DropConnections(ends) => Action::DropConnections {
+                target,
+                to: self.to(ends, index),
+                clients: ends.clients,
+            },
             ActionSpec::HealNetwork => Action::HealNetwork { target },
             ActionSpec::MemberAdd { learner } => {
                 let name = self.next_member();

@@ -1,7 +1,7 @@
 //! `[[step]]` and `[[step.steps]]`.
 
 use super::section::{Field, Section};
-use super::{HOUR, MS, SECOND, armed};
+use super::{HOUR, MS, SECOND, armed, network};
 use crate::draw::{Draw, Unit};
 use crate::names::{is_member_name, suggest};
 use crate::plan::StepPhase;
@@ -106,7 +106,9 @@ fn action(name: &str, section: &mut Section<'_>) -> Option<ActionSpec> {
         "restart" => ActionSpec::Restart {
             wait_ready: boolean(section.take("wait_ready"), true),
         },
-        "cut" => ActionSpec::Cut,
+        "cut" => ActionSpec::Cut(network::cut(section)?),
+        "slow_link" => ActionSpec::SlowLink(network::slow_link(section)?),
+        "drop_connections" => ActionSpec::DropConnections(network::ends(section)?),
         "heal_network" => ActionSpec::HealNetwork,
         "member_add" => ActionSpec::MemberAdd {
             learner: boolean(section.take("learner"), false),
