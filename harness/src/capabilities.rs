@@ -27,6 +27,16 @@ impl Capability {
         }
     }
 
+    /// What to do where it is off.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Symbols | Self::Syscalls => {
+                "ptrace must be allowed: in a container --cap-add=SYS_PTRACE, on a host kernel.yama.ptrace_scope below 3"
+            }
+        }
+    }
+
     /// Tries it, for real. Gives what was seen.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub(super) struct Member {
     /// Where clients dial, if not the member itself.
     pub(super) door: Option<PortLease>,
     pub(super) dir: PathBuf,
+    /// Where it serves its failpoints.
+    pub(super) gofail: Option<PortLease>,
     /// What it runs from its next start on.
     pub(super) binary: PathBuf,
     pub(super) id: u64,
