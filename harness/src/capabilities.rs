@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use scenarios::plan::{Action, Place, Plan};
+use scenarios::plan::{Action, Network, Place, Plan};
 
 /// A kind of fault that some machines do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,11 +12,13 @@ pub enum Capability {
     Symbols,
     /// Stops at members' system calls: ptrace.
     Syscalls,
+    /// Members in network namespaces: root, and ip(8).
+    Namespaces,
 }
 
 impl Capability {
     /// All of them, in the order of `gauntlet doctor`.
-    pub const ALL: [Self; 2] = [Self::Symbols, Self::Syscalls];
+    pub const ALL: [Self; 3] = [Self::Symbols, Self::Syscalls, Self::Namespaces];
 
     /// The name, as in messages and the doctor's list.
     #[must_use]
@@ -24,6 +26,7 @@ impl Capability {
         match self {
             Self::Symbols => "faults at functions",
             Self::Syscalls => "faults at system calls",
+            Self::Namespaces => "network namespaces",
         }
     }
 
@@ -31,8 +34,12 @@ impl Capability {
     ///
     /// # Errors
     /// What is off, and why.
-    pub async fn probe(self, _launcher: &Path) -> Result<String, String> {
+    pub async fn probe(self, launcher: &Path) -> Result<String, String> {
         match self {
+            Self::Namespaces => {
+                failpoints::netns::probe(launcher).await?;
+                Ok("packets between two of them were dropped".into())
+            }
             Self::Symbols | Self::Syscalls => Err("comes with the next commits".into()),
         }
     }
@@ -43,6 +50,9 @@ impl Capability {
 pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     let mut needed = BTreeSet::new();
     needed.extend(plan.planted.as_ref().map(|_| Capability::Symbols));
+    if plan.cluster.network == Network::Namespaces {
+        needed.insert(Capability::Namespaces);
+    }
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
             needed.insert(match arm.at {

@@ -14,14 +14,16 @@ mod processes;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use failpoints::netns::{Namespaces, addresses_of};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::ClusterPlan;
+use scenarios::plan::{ClusterPlan, Network};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -63,6 +65,7 @@ struct Inner {
     tls: Option<tls::MemberFiles>,
     spawner: Spawner,
     proxies: Option<PeerProxies>,
+    namespaces: Option<Namespaces>,
     recorder: Recorder,
     members: Mutex<BTreeMap<String, Member>>,
     broken_links: std::sync::Mutex<Vec<links::Broken>>,
@@ -89,7 +92,10 @@ impl Cluster {
     /// When ports, directories, certificates or processes cannot be had.
     pub async fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
         let tls = match options.plan.tls {
-            true => Some(tls::make(&options.dir.join("tls"))?),
+            true => Some(tls::make(
+                &options.dir.join("tls"),
+                &addresses(&options.plan),
+            )?),
             false => None,
         };
         let plan = &options.plan;
@@ -103,10 +109,18 @@ impl Cluster {
             let member = new_member(&options, &name, &mut ports)?;
             members.insert(name, member);
         }
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let namespaces = match options.plan.network {
+            Network::Proxies => None,
+            Network::Namespaces => Some(Namespaces::start(&options.launcher)?),
+        };
+        if let Some(namespaces) = &namespaces {
+            for (name, member) in &mut members {
+                settle(namespaces, name, member).await?;
+            }
+        }
         let initial_cluster = members
             .iter()
-            .map(|(name, m)| format!("{name}={scheme}://127.0.0.1:{}", m.advertised_peer_port()))
+            .map(|(name, m)| format!("{name}={}", m.peer_url(tls.is_some())))
             .collect::<Vec<_>>()
             .join(",");
         for member in members.values_mut() {
@@ -126,6 +140,7 @@ impl Cluster {
                 tls,
                 spawner: Spawner::new()?,
                 proxies,
+                namespaces,
                 recorder,
                 members: Mutex::new(members),
                 broken_links: std::sync::Mutex::default(),
@@ -269,6 +284,8 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         } else {
             None
         },
+        address: Ipv4Addr::LOCALHOST,
+        namespace: None,
         dir: absolute(&dir)?,
         binary: options.binary.clone(),
         id: 0,
@@ -281,6 +298,30 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         existing: false,
         running: None,
     })
+}
+
+/// How many members may have joined at the end, at most, in a namespace under TLS.
+const SETTLED_MAX: u8 = 20;
+
+/// Addresses that members' certificates have to be for.
+fn addresses(plan: &ClusterPlan) -> Vec<String> {
+    match plan.network {
+        Network::Proxies => Vec::new(),
+        Network::Namespaces => addresses_of(SETTLED_MAX)
+            .map(|one| one.to_string())
+            .collect(),
+    }
+}
+
+/// Gives a member its network namespace.
+async fn settle(namespaces: &Namespaces, name: &str, member: &mut Member) -> anyhow::Result<()> {
+    let home = namespaces
+        .add(name, &[member.client.port()])
+        .await
+        .with_context(|| format!("cannot make a network namespace for {name}"))?;
+    member.address = home.address;
+    member.namespace = Some(home.namespace);
+    Ok(())
 }
 
 async fn add_proxy(proxies: &PeerProxies, name: &str, member: &Member) -> anyhow::Result<()> {
