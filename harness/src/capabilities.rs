@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use scenarios::plan::{Action, Place, Plan};
+use scenarios::plan::{Action, Network, Place, Plan};
 
 /// A kind of fault that some machines do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,11 +12,13 @@ pub enum Capability {
     Symbols,
     /// Stops at members' system calls: ptrace.
     Syscalls,
+    /// Members in network namespaces: root, and ip(8).
+    Namespaces,
 }
 
 impl Capability {
     /// All of them, in the order of `gauntlet doctor`.
-    pub const ALL: [Self; 2] = [Self::Symbols, Self::Syscalls];
+    pub const ALL: [Self; 3] = [Self::Symbols, Self::Syscalls, Self::Namespaces];
 
     /// The name, as in messages and the doctor's list.
     #[must_use]
@@ -24,6 +26,7 @@ impl Capability {
         match self {
             Self::Symbols => "faults at functions",
             Self::Syscalls => "faults at system calls",
+            Self::Namespaces => "network namespaces",
         }
     }
 
@@ -47,6 +50,11 @@ impl Capability {
                 let made_of = failpoints::trace::probe(launcher).code?;
                 Ok(format!("armed, hit and detached, by {made_of}"))
             }
+            Self::Namespaces => {
+                let launcher = launcher.to_owned();
+                alone(async move { failpoints::netns::probe(&launcher).await })?;
+                Ok("packets between two of them were dropped".into())
+            }
             Self::Syscalls => {
                 failpoints::trace::probe(launcher).syscalls?;
                 Ok("armed, hit and detached".into())
@@ -55,11 +63,30 @@ impl Capability {
     }
 }
 
+/// Runs to its end on a thread and a runtime of its own: the caller may be inside a runtime.
+fn alone<T: Send + 'static>(
+    tried: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no runtime: {error}"))?;
+        runtime.block_on(tried)
+    });
+    let tried = thread.join();
+    tried.unwrap_or_else(|_| Err("the attempt panicked".into()))
+}
+
 /// What a plan needs.
 #[must_use]
 pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     let mut needed = BTreeSet::new();
     needed.extend(plan.planted.as_ref().map(|_| Capability::Symbols));
+    if plan.cluster.network == Network::Namespaces {
+        needed.insert(Capability::Namespaces);
+    }
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
             needed.insert(match arm.at {

@@ -44,7 +44,7 @@ pub async fn heal(admin: &Admin) -> anyhow::Result<()> {
     for member in paused {
         cluster.resume(&member).await?;
     }
-    cluster.heal_all_links().await;
+    cluster.heal_all_links().await?;
     let (_, down) = cluster.broken().await;
     for member in down {
         if let Err(error) = cluster.restart(&member).await {

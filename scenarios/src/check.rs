@@ -8,7 +8,7 @@ use semver::VersionReq;
 
 use crate::error::Error;
 use crate::names::{GUARANTEES, suggest};
-use crate::plan::{Expectation, ExpectedVerdict, Plan, Target};
+use crate::plan::{Expectation, ExpectedVerdict, Network, Plan, Target};
 
 /// Something wrong with a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,9 @@ fn cluster(plan: &Plan, flaw: &mut impl FnMut(String)) {
             "the election timeout is {} ms at a heartbeat of {} ms; allowed: 5 heartbeats to 50 s",
             cluster.election_ms, cluster.heartbeat_ms
         ));
+    }
+    if cluster.network == Network::Namespaces && cluster.peer_proxies {
+        flaw("peers in namespaces have no proxies; leave out peer_proxies".into());
     }
     if cluster.snapshot_count == 0 {
         flaw("snapshot_count is 0; allowed: 1 or more".into());

@@ -12,7 +12,7 @@ mod steps;
 use serde::{Deserialize, Serialize};
 
 pub use armed::{Act, Arm, Edge, Place, Returns};
-pub use network::{Clients, How, Shape};
+pub use network::{Clients, How, Network, Shape};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
 
 /// The major version of `plan.toml`. A newer major is refused.
@@ -111,6 +111,9 @@ pub struct ClusterPlan {
     /// Whether clients talk to members through proxies that can cut.
     #[serde(default)]
     pub client_proxies: bool,
+    /// What members' links to each other are made of.
+    #[serde(default)]
+    pub network: Network,
     /// `--heartbeat-interval`, in milliseconds.
     pub heartbeat_ms: u64,
     /// `--election-timeout`, in milliseconds.

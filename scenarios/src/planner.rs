@@ -201,6 +201,7 @@ fn cluster(scenario: &Scenario, overrides: &Overrides, log: &mut Log<'_>) -> Clu
         tls: spec.tls,
         peer_proxies: spec.peer_proxies,
         client_proxies: spec.client_proxies,
+        network: spec.network,
         heartbeat_ms,
         election_ms,
         snapshot_count,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::draw::Draw;
 use crate::plan::{
-    Act, Clients, Edge, Expectation, How, Place as ArmedAt, Shape, StepPhase, UserPlan,
+    Act, Clients, Edge, Expectation, How, Network, Place as ArmedAt, Shape, StepPhase, UserPlan,
 };
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
@@ -40,6 +40,7 @@ pub(crate) struct ClusterSpec {
     pub(crate) tls: bool,
     pub(crate) peer_proxies: bool,
     pub(crate) client_proxies: bool,
+    pub(crate) network: Network,
     /// Heartbeat interval and election timeout in microseconds; none draws one of the usual pairs.
     pub(crate) timing: Option<(Draw, Draw)>,
     pub(crate) snapshot_count: Draw,

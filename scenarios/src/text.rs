@@ -71,6 +71,7 @@ impl Plan {
             tls,
             peer_proxies,
             client_proxies,
+            network,
             heartbeat_ms,
             election_ms,
             snapshot_count,
@@ -82,6 +83,7 @@ impl Plan {
         line(&mut text, "tls", tls);
         line(&mut text, "peer_proxies", peer_proxies);
         line(&mut text, "client_proxies", client_proxies);
+        line(&mut text, "network", network);
         line(&mut text, "heartbeat_ms", heartbeat_ms);
         line(&mut text, "election_ms", election_ms);
         line(&mut text, "snapshot_count", snapshot_count);

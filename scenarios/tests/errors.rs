@@ -366,3 +366,21 @@ fn cuts_that_mean_nothing() {
         "my.toml:5:1: step 1: name at least one of \"delay\", \"jitter\" and \"bandwidth\"",
     );
 }
+
+#[test]
+fn what_namespaces_cannot_do() {
+    refused(
+        "[cluster]\nnetwork = \"namespace\"\n",
+        "my.toml:4:11: cluster: network: unknown network \"namespace\"; did you mean \
+         \"namespaces\"? Allowed: proxies, namespaces",
+    );
+    refused(
+        "[cluster]\nnetwork = \"namespaces\"\npeer_proxies = true\n",
+        "my.toml:3:1: cluster: peers in namespaces have no proxies; leave out peer_proxies",
+    );
+    refused(
+        "[cluster]\nnetwork = \"namespaces\"\n[[step]]\ndo = \"cut\"\ntarget = \"m1\"\n",
+        "my.toml:7:10: step 1: between members in namespaces only packets can be lost: a cut \
+         with how = \"blackhole\"",
+    );
+}

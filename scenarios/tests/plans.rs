@@ -119,8 +119,8 @@ fn overrides_that_do_not_fit_are_refused() {
         "cluster.snapshot_cout",
         "50",
         "--set cluster.snapshot_cout=50: unknown field \"snapshot_cout\"; did you mean \
-         \"snapshot_count\"? Allowed: client_proxies, election_ms, env, flags, heartbeat_ms, members, peer_proxies, \
-         snapshot_count, tls",
+         \"snapshot_count\"? Allowed: client_proxies, election_ms, env, flags, heartbeat_ms, \
+         members, network, peer_proxies, snapshot_count, tls",
     );
     set_refused(
         "cluster.snapshot_count",
@@ -210,7 +210,7 @@ fn errors_in_plans_have_a_line() {
     };
     assert_eq!(
         refused("preload_keys = 20", "preload_keys = \"many\""),
-        "plan.toml:145:16: invalid type: string \"many\", expected u32"
+        "plan.toml:146:16: invalid type: string \"many\", expected u32"
     );
     assert_eq!(
         refused("\n[store]\n", "\n[store\n"),

@@ -63,6 +63,11 @@ fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 215, number, 2)
 }
 
+/// The addresses that the first so many members of a cluster get.
+pub fn addresses_of(members: u8) -> impl Iterator<Item = Ipv4Addr> {
+    (1..=members).map(address)
+}
+
 /// Why namespaces do not do as told.
 #[derive(Debug, thiserror::Error)]
 pub enum NetnsError {

@@ -11,6 +11,8 @@ pub(super) struct Flags<'a> {
     pub(super) name: &'a str,
     pub(super) data_dir: &'a Path,
     pub(super) client_port: u16,
+    /// Where peers dial: loopback, or its address in a namespace.
+    pub(super) address: std::net::Ipv4Addr,
     /// Where the member really listens for peers.
     pub(super) peer_port: u16,
     /// `name=url` of every member, this one included.
@@ -28,15 +30,16 @@ impl Flags<'_> {
     pub(super) fn to_args(&self) -> Vec<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let url = |port: u16| format!("{scheme}://127.0.0.1:{port}");
+        let peer_url = |port: u16| format!("{scheme}://{}:{port}", self.address);
         let mut args = vec![
             format!("--name={}", self.name),
             format!("--data-dir={}", self.data_dir.display()),
             format!("--listen-client-urls={}", url(self.client_port)),
             format!("--advertise-client-urls={}", url(self.client_port)),
-            format!("--listen-peer-urls={}", url(self.peer_port)),
+            format!("--listen-peer-urls={}", peer_url(self.peer_port)),
             format!(
                 "--initial-advertise-peer-urls={}",
-                url(self.advertised_peer_port)
+                peer_url(self.advertised_peer_port)
             ),
             format!("--initial-cluster={}", self.initial_cluster),
             format!(
@@ -82,6 +85,7 @@ mod tests {
             tls: false,
             peer_proxies: true,
             client_proxies: false,
+            network: scenarios::plan::Network::Proxies,
             heartbeat_ms: 50,
             election_ms: 500,
             snapshot_count: 100,
@@ -92,6 +96,7 @@ mod tests {
             name: "m1",
             data_dir: Path::new("d"),
             client_port: 1,
+            address: std::net::Ipv4Addr::LOCALHOST,
             peer_port: 2,
             initial_cluster: "m1=http://127.0.0.1:3",
             advertised_peer_port: 3,

@@ -1,7 +1,7 @@
 //! Failpoints of members that were built with gofail.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use failpoints::gofail::{Gofail, Terms, endpoint};
@@ -11,7 +11,7 @@ use super::{Cluster, find};
 
 fn address(member: &Member) -> Option<SocketAddr> {
     let port = member.gofail.as_ref()?.port();
-    Some((Ipv4Addr::LOCALHOST, port).into())
+    Some((member.address, port).into())
 }
 
 /// What makes a member serve its failpoints, if the plan wants that.

@@ -17,7 +17,9 @@ pub(super) struct Broken {
     links: BTreeSet<Link>,
     /// Whether no byte passes.
     severed: bool,
-    imposed: Imposed,
+    imposed: Option<Imposed>,
+    /// Those whose packets are dropped.
+    dropped: BTreeSet<Link>,
     /// What had been counted by then.
     before: BTreeMap<Link, LinkStats>,
 }
@@ -80,18 +82,36 @@ impl Cluster {
             bail!("there are no such links");
         }
         let spelled = spell(&links);
-        let proxies = self.proxies()?;
         let Some(effect) = effect else {
-            proxies.drop_connections(&links).await?;
+            self.proxies()?.drop_connections(&links).await?;
             return Ok(format!("dropped the connections of {spelled}"));
         };
-        let before = proxies.stats();
-        let imposed = proxies.impose(effect, links.clone()).await?;
+        let dropped: BTreeSet<Link> = match &self.inner.namespaces {
+            Some(_) => links
+                .iter()
+                .filter(|link| is_of_members(link))
+                .cloned()
+                .collect(),
+            None => BTreeSet::new(),
+        };
+        let proxied: BTreeSet<Link> = links.difference(&dropped).cloned().collect();
+        let before = match &self.inner.proxies {
+            Some(proxies) => proxies.stats(),
+            None => BTreeMap::new(),
+        };
+        if let (Some(namespaces), false) = (&self.inner.namespaces, dropped.is_empty()) {
+            namespaces.cut(&dropped).await?;
+        }
+        let imposed = match proxied.is_empty() {
+            true => None,
+            false => Some(self.proxies()?.impose(effect, proxied).await?),
+        };
         self.broken_links()?.push(Broken {
             subjects: subjects.to_vec(),
             links,
             severed: !matches!(effect, Effect::Slow(_)),
             imposed,
+            dropped,
             before,
         });
         self.mark_cut().await?;
@@ -104,8 +124,13 @@ impl Cluster {
     /// # Errors
     /// When the plan has no proxies.
     pub async fn heal_network(&self, name: &str) -> anyhow::Result<String> {
-        let proxies = self.proxies()?;
-        proxies.heal(name);
+        let stats = || match &self.inner.proxies {
+            Some(proxies) => proxies.stats(),
+            None => BTreeMap::new(),
+        };
+        if let Some(proxies) = &self.inner.proxies {
+            proxies.heal(name);
+        }
         find_mut(&mut *self.inner.members.lock().await, name)?.cut = false;
         let healed: Vec<_> = {
             let mut broken = self.broken_links()?;
@@ -114,13 +139,18 @@ impl Cluster {
         };
         let mut details = Vec::new();
         for broken in healed {
-            let now = proxies.stats();
+            let now = stats();
             for link in &broken.links {
-                let stats = |of: &BTreeMap<Link, LinkStats>| of.get(link).copied();
-                let before = stats(&broken.before).unwrap_or_default();
-                details.extend(stats(&now).and_then(|now| came_of(link, before, now)));
+                let of = |stats: &BTreeMap<Link, LinkStats>| stats.get(link).copied();
+                let before = of(&broken.before).unwrap_or_default();
+                details.extend(of(&now).and_then(|now| came_of(link, before, now)));
             }
-            proxies.lift(broken.imposed);
+            if let (Some(proxies), Some(imposed)) = (&self.inner.proxies, broken.imposed) {
+                proxies.lift(imposed);
+            }
+            if let (Some(namespaces), false) = (&self.inner.namespaces, broken.dropped.is_empty()) {
+                namespaces.heal(&broken.dropped).await?;
+            }
         }
         self.mark_cut().await?;
         Ok(details.join("; "))
@@ -161,18 +191,30 @@ impl Cluster {
     }
 
     /// Undoes every cut and every other effect on links.
-    pub async fn heal_all_links(&self) {
+    ///
+    /// # Errors
+    /// When namespaces cannot be healed: their helper is gone.
+    pub async fn heal_all_links(&self) -> anyhow::Result<()> {
         if let Some(proxies) = &self.inner.proxies {
             proxies.heal_all();
-            if let Ok(mut broken) = self.broken_links() {
-                broken.clear();
-            }
-            for member in self.inner.members.lock().await.values_mut() {
-                member.cut = false;
-                member.severed = false;
-            }
         }
+        if let Some(namespaces) = &self.inner.namespaces {
+            namespaces.heal_all().await?;
+        }
+        self.broken_links()?.clear();
+        for member in self.inner.members.lock().await.values_mut() {
+            member.cut = false;
+            member.severed = false;
+        }
+        Ok(())
     }
+}
+
+/// Whether neither end is clients.
+fn is_of_members(link: &Link) -> bool {
+    [&link.from, &link.to]
+        .iter()
+        .all(|end| end.as_deref() != Some(CLIENTS))
 }
 
 fn effect(how: How) -> Effect {

@@ -1,5 +1,6 @@
 //! One member: its ports, directories and process.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -25,6 +26,10 @@ pub(super) struct Member {
     pub(super) proxy: Option<PortLease>,
     /// Where clients dial, if not the member itself.
     pub(super) door: Option<PortLease>,
+    /// Where peers dial.
+    pub(super) address: Ipv4Addr,
+    /// Its network namespace; ours if none.
+    pub(super) namespace: Option<PathBuf>,
     pub(super) dir: PathBuf,
     /// Where it serves its failpoints.
     pub(super) gofail: Option<PortLease>,
@@ -98,6 +103,16 @@ impl Running {
 impl Member {
     pub(super) fn advertised_peer_port(&self) -> u16 {
         self.proxy.as_ref().unwrap_or(&self.peer).port()
+    }
+
+    /// The address that its peers are told.
+    pub(super) fn peer_url(&self, tls: bool) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!(
+            "{scheme}://{}:{}",
+            self.address,
+            self.advertised_peer_port()
+        )
     }
 
     pub(super) fn log(&self) -> PathBuf {

@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 use checker::history::{MemberInfo, ObservationRecord};
 
 use super::member::Life;
-use super::{Cluster, add_proxy, find, find_mut, new_member};
+use super::{Cluster, add_proxy, find, find_mut, new_member, settle};
 
 impl Cluster {
     /// Notes the member ids that the cluster has given, and records the membership.
@@ -68,12 +68,10 @@ impl Cluster {
         if let Some(proxies) = &self.inner.proxies {
             add_proxy(proxies, name, &member).await?;
         }
-        let scheme = if self.inner.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        let url = format!("{scheme}://127.0.0.1:{}", member.advertised_peer_port());
+        if let Some(namespaces) = &self.inner.namespaces {
+            settle(namespaces, name, &mut member).await?;
+        }
+        let url = member.peer_url(self.inner.tls.is_some());
         members.insert(name.to_owned(), member);
         Ok(url)
     }

@@ -16,14 +16,16 @@ mod tls;
 mod tracing;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use failpoints::netns::{Namespaces, addresses_of};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::{ClusterPlan, Planted};
+use scenarios::plan::{ClusterPlan, Network, Planted};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -70,6 +72,7 @@ struct Inner {
     tls: Option<tls::MemberFiles>,
     spawner: Spawner,
     proxies: Option<PeerProxies>,
+    namespaces: Option<Namespaces>,
     recorder: Recorder,
     tracing: tracing::Tracing,
     members: Mutex<BTreeMap<String, Member>>,
@@ -97,7 +100,10 @@ impl Cluster {
     /// When ports, directories, certificates or processes cannot be had.
     pub async fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
         let tls = match options.plan.tls {
-            true => Some(tls::make(&options.dir.join("tls"))?),
+            true => Some(tls::make(
+                &options.dir.join("tls"),
+                &addresses(&options.plan),
+            )?),
             false => None,
         };
         let plan = &options.plan;
@@ -111,10 +117,18 @@ impl Cluster {
             let member = new_member(&options, &name, &mut ports)?;
             members.insert(name, member);
         }
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let namespaces = match options.plan.network {
+            Network::Proxies => None,
+            Network::Namespaces => Some(Namespaces::start(&options.launcher)?),
+        };
+        if let Some(namespaces) = &namespaces {
+            for (name, member) in &mut members {
+                settle(namespaces, name, member).await?;
+            }
+        }
         let initial_cluster = members
             .iter()
-            .map(|(name, m)| format!("{name}={scheme}://127.0.0.1:{}", m.advertised_peer_port()))
+            .map(|(name, m)| format!("{name}={}", m.peer_url(tls.is_some())))
             .collect::<Vec<_>>()
             .join(",");
         for member in members.values_mut() {
@@ -139,6 +153,7 @@ impl Cluster {
                 tls,
                 spawner: Spawner::new()?,
                 proxies,
+                namespaces,
                 recorder,
                 tracing,
                 members: Mutex::new(members),
@@ -283,6 +298,8 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         } else {
             None
         },
+        address: Ipv4Addr::LOCALHOST,
+        namespace: None,
         dir: absolute(&dir)?,
         binary: options.binary.clone(),
         gofail: match options.gofail {
@@ -299,6 +316,30 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         existing: false,
         running: None,
     })
+}
+
+/// How many members may have joined at the end, at most, in a namespace under TLS.
+const SETTLED_MAX: u8 = 20;
+
+/// Addresses that members' certificates have to be for.
+fn addresses(plan: &ClusterPlan) -> Vec<String> {
+    match plan.network {
+        Network::Proxies => Vec::new(),
+        Network::Namespaces => addresses_of(SETTLED_MAX)
+            .map(|one| one.to_string())
+            .collect(),
+    }
+}
+
+/// Gives a member its network namespace.
+async fn settle(namespaces: &Namespaces, name: &str, member: &mut Member) -> anyhow::Result<()> {
+    let home = namespaces
+        .add(name, &[member.client.port()])
+        .await
+        .with_context(|| format!("cannot make a network namespace for {name}"))?;
+    member.address = home.address;
+    member.namespace = Some(home.namespace);
+    Ok(())
 }
 
 async fn add_proxy(proxies: &PeerProxies, name: &str, member: &Member) -> anyhow::Result<()> {

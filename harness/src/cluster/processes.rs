@@ -28,6 +28,7 @@ impl Cluster {
             name,
             data_dir: &data_dir,
             client_port: member.client.port(),
+            address: member.address,
             peer_port: member.peer.port(),
             initial_cluster: &member.initial_cluster,
             advertised_peer_port: member.advertised_peer_port(),
@@ -48,6 +49,7 @@ impl Cluster {
         spec.envs.extend(gofail::environment(member));
         let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
+        spec.namespaces.extend(member.namespace.clone());
         let process = inner
             .spawner
             .spawn(spec)

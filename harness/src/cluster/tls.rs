@@ -17,9 +17,9 @@ pub(super) struct MemberFiles {
     pub(super) ca_pem: String,
 }
 
-/// Makes an authority and a certificate for `localhost` and `127.0.0.1`, good for server and client
+/// Makes an authority and a certificate for `localhost`, `127.0.0.1` and these addresses, good for server and client
 /// use (peers are both), and writes them to `dir`.
-pub(super) fn make(dir: &Path) -> anyhow::Result<MemberFiles> {
+pub(super) fn make(dir: &Path, addresses: &[String]) -> anyhow::Result<MemberFiles> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mut authority = CertificateParams::new(Vec::<String>::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,7 +31,9 @@ pub(super) fn make(dir: &Path) -> anyhow::Result<MemberFiles> {
     let ca = authority.self_signed(&authority_key)?;
     let issuer = Issuer::from_params(&authority, &authority_key);
 
-    let mut member = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    names.extend_from_slice(addresses);
+    let mut member = CertificateParams::new(names)?;
     member
         .distinguished_name
         .push(DnType::CommonName, "gauntlet member");

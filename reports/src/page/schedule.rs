@@ -78,6 +78,7 @@ pub(super) fn choices(recorded: &Recorded<'_>) -> Markup {
                         ("TLS", yes(cluster.tls)),
                         ("peer proxies", yes(cluster.peer_proxies)),
                         ("client proxies", yes(cluster.client_proxies)),
+                        ("namespaces", yes(cluster.network == scenarios::plan::Network::Namespaces)),
                         ("flags", if cluster.flags.is_empty() { "none".into() } else { cluster.flags.join(" ") }),
                         ("auth", plan.auth.as_ref().map_or("off".into(), |auth| {
                             let names: Vec<_> = auth.users.iter().map(|user| user.name.as_str()).collect();

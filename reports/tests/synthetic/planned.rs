@@ -53,6 +53,7 @@ pub fn plan(shape: Shape) -> Plan {
             tls: false,
             peer_proxies: false,
             client_proxies: false,
+            network: scenarios::plan::Network::Proxies,
             heartbeat_ms: 100,
             election_ms: 1_000,
             snapshot_count: 100_000,

@@ -2,6 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What members' links to each other are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Loopback, through proxies where the plan has them.
+    #[default]
+    Proxies,
+    /// Network namespaces, one a member, whose packets can be lost. For root.
+    Namespaces,
+}
+
+impl Network {
+    /// By the name in files.
+    pub(crate) const ALL: [(&str, Self); 2] =
+        [("proxies", Self::Proxies), ("namespaces", Self::Namespaces)];
+}
+
 /// How a cut breaks links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

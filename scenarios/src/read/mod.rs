@@ -118,6 +118,7 @@ fn cluster(mut section: Section<'_>) -> ClusterSpec {
         tls: boolean(section.take("tls")),
         peer_proxies: boolean(section.take("peer_proxies")),
         client_proxies: boolean(section.take("client_proxies")),
+        network: network::network(section.take("network")),
         timing,
         snapshot_count: draw(section.take("snapshot_count"), Unit::Count, 1, 1_000_000)
             .unwrap_or_else(|| Draw::AnyOf([100, 1_000, 10_000, 100_000].map(Draw::Fixed).into())),

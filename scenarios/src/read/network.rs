@@ -4,11 +4,24 @@ use super::HOUR;
 use super::section::{Field, Section};
 use crate::draw::{Draw, Unit};
 use crate::names::suggest;
-use crate::plan::{Clients, How, Shape};
+use crate::plan::{Clients, How, Network, Shape};
 use crate::scenario::{CutSpec, EndsSpec, SlowSpec};
 
 /// The widest link that is called slow, in bytes a second.
 const BANDWIDTH_MAX: u64 = 10_000_000_000;
+
+pub(super) fn network(field: Option<Field<'_>>) -> Network {
+    let known = |field: Field<'_>| {
+        let name = field.string()?;
+        let known = Network::ALL.iter().find(|(known, _)| *known == name);
+        if known.is_none() {
+            let hint = suggest(&name, Network::ALL.iter().map(|(known, _)| *known));
+            field.problem(format!("unknown network {name:?}{hint}"));
+        }
+        known.map(|(_, network)| *network)
+    };
+    field.and_then(known).unwrap_or_default()
+}
 
 pub(super) fn cut(section: &mut Section<'_>) -> Option<CutSpec> {
     let how = match section.take("how") {

@@ -1,7 +1,7 @@
 //! Whether the links that an action is on are there.
 
 use super::{Reach, Walk};
-use crate::plan::{Action, Clients, Shape};
+use crate::plan::{Action, Clients, How, Network, Shape};
 
 impl<'p> Walk<'p> {
     pub(super) fn links(&mut self, action: &'p Action, reach: &Reach<'p>) -> Result<(), String> {
@@ -16,7 +16,21 @@ impl<'p> Walk<'p> {
             _ => return Ok(()),
         };
         let needs = |field: &str| Err(format!("{what} needs {field} = true in [cluster]"));
-        if clients != Clients::Only && !self.plan.cluster.peer_proxies {
+        let namespaces = self.plan.cluster.network == Network::Namespaces;
+        let blackhole = matches!(
+            action,
+            Action::Cut {
+                how: How::Blackhole,
+                ..
+            }
+        );
+        if clients != Clients::Only && namespaces && !blackhole {
+            return Err(
+                "between members in namespaces only packets can be lost: a cut with how = \"blackhole\""
+                    .into(),
+            );
+        }
+        if clients != Clients::Only && !namespaces && !self.plan.cluster.peer_proxies {
             return needs("peer_proxies");
         }
         if clients != Clients::Spared && !self.plan.cluster.client_proxies {
