@@ -5,6 +5,7 @@
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
 //! * [`network`]: proxies between members, which cut links.
+//! * [`disk`]: file systems that lose what was not synced, fail, and flip bits.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -12,6 +13,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod disk;
 pub mod fault;
 pub mod network;
 pub mod ports;
