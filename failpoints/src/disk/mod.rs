@@ -60,7 +60,8 @@
 //! What is not durable is kept in memory. Past [`Options::dirty_limit`] the
 //! oldest half is made durable, as a kernel writes back dirty pages;
 //! [`Stats::writebacks`] counts it. The same holds for more than 4096 changes
-//! of names. Writes above 1 MiB are several writes. Device files, pipes and
+//! of names. The kernel may hand on a write in several parts, and always does
+//! above 1 MiB: each is a write of its own here. Device files, pipes and
 //! sockets cannot be created, extended attributes are not supported. sync(2)
 //! and syncfs(2) make nothing durable: the kernel does not pass them on.
 

@@ -144,8 +144,10 @@ async fn a_torn_write_survives_in_part() {
         }
         let news = left.iter().filter(|byte| **byte == 2).count();
         let mixed = news > 0 && news < left.len();
-        assert_eq!(lost.writes_torn, u64::from(mixed), "{lost:?}");
-        torn += u64::from(mixed);
+        // The kernel may split a write: then it may end between two parts.
+        assert!(mixed || lost.writes_torn == 0, "{lost:?}");
+        assert!(lost.writes_torn <= 1, "{lost:?}");
+        torn += lost.writes_torn;
     }
     assert!((5..30).contains(&torn), "{torn} of 30");
 }
