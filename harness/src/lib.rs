@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod capabilities;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

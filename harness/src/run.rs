@@ -1,13 +1,14 @@
 //! One run, from plan to verdict: members up, traffic on, faults in, everything healed, state read,
 //! members stopped, records judged, report written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use checker::history::Phase;
 use checker::verdict::{Judgement, Verdict};
-use scenarios::plan::Plan;
+use scenarios::plan::{Plan, StepPhase};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -30,6 +31,8 @@ const CLIENTS_END_LIMIT: Duration = Duration::from_secs(30);
 pub struct RunOptions {
     /// The store's binary.
     pub binary: PathBuf,
+    /// Further binaries, which steps swap members to, by what the plan calls them.
+    pub swaps: BTreeMap<String, PathBuf>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// Where run directories go.
@@ -145,6 +148,7 @@ async fn drive(
     progress.phase("starting members");
     let cluster_options = cluster::Options {
         binary: options.binary.clone(),
+        swaps: options.swaps.clone(),
         version: plan.store.version.clone(),
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
@@ -164,7 +168,11 @@ async fn drive(
 
 async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Result<Tally> {
     wind_down::enter(admin, Phase::Setup).await?;
-    setup::set_up(admin, plan).await?;
+    let nemesis = Nemesis::new(admin.clone());
+    let (mut faults, ()) = tokio::try_join!(
+        nemesis.walk(plan, StepPhase::Setup, |step| progress.step(step)),
+        setup::set_up(admin, plan)
+    )?;
 
     progress.traffic();
     wind_down::enter(admin, Phase::Traffic).await?;
@@ -175,12 +183,12 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
         leases: std::sync::Arc::default(),
     };
     let clients = start_clients(plan, admin, &shared);
-    let nemesis = Nemesis::new(admin.clone());
     let time = tokio::time::sleep(Duration::from_millis(plan.traffic.time_ms));
-    let (faults, ()) = tokio::join!(nemesis.walk(plan, |step| progress.step(step)), time);
+    let walk = nemesis.walk(plan, StepPhase::Traffic, |step| progress.step(step));
+    let (walked, ()) = tokio::join!(walk, time);
     stop.send_replace(true);
     end_clients(clients, admin).await?;
-    let faults = faults?;
+    faults += walked?;
 
     progress.phase("healing");
     wind_down::enter(admin, Phase::Heal).await?;

@@ -95,6 +95,11 @@ fn cluster(plan: &Plan, flaw: &mut impl FnMut(String)) {
         .flags
         .iter()
         .filter_map(|f| flag(f).err())
+        .for_each(&mut *flaw);
+    cluster
+        .env
+        .iter()
+        .filter_map(|v| variable(v).err())
         .for_each(flaw);
 }
 
@@ -139,6 +144,19 @@ pub(crate) fn flag(flag: &str) -> Result<(), String> {
     match OWNED_FLAGS.iter().find(|(owned, _)| *owned == name) {
         Some((_, why)) => Err(format!("flag {name:?} cannot be given here: {why}")),
         None => Ok(()),
+    }
+}
+
+/// Whether this may stand in every member's environment.
+pub(crate) fn variable(variable: &str) -> Result<(), String> {
+    match variable.split_once('=') {
+        None | Some(("", _)) => Err(format!(
+            "{variable:?} is no variable; allowed: for example \"GOGC=off\""
+        )),
+        Some((name, _)) if name.starts_with("ETCD_") => {
+            Err(format!("{name:?} configures the member; use cluster.flags"))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -5,12 +5,18 @@
 //! processes are not deterministic: the same plan gives the same requests and faults at the same
 //! planned times, not the same interleaving.
 
+mod armed;
+mod steps;
+
 use serde::{Deserialize, Serialize};
+
+pub use armed::{Act, Arm, Edge, Place, Returns};
+pub use steps::{Action, Event, Step, StepPhase, Target, When};
 
 /// The major version of `plan.toml`. A newer major is refused.
 pub const PLAN_MAJOR: u32 = 1;
 /// The minor version: grows when fields are added.
-pub const PLAN_MINOR: u32 = 1;
+pub const PLAN_MINOR: u32 = 2;
 /// How seeds become plans. A change of any draw changes this name, so that an old seed is never
 /// silently read as another plan.
 pub const SEED_SCHEME: &str = "chacha20-named-streams-1";
@@ -46,6 +52,12 @@ pub struct Plan {
     pub auth: Option<AuthPlan>,
     /// Clients and what they do.
     pub traffic: TrafficPlan,
+    /// A known fix that is taken out of the store at run time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<Planted>,
+    /// Further binaries, which steps swap members to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swaps: Vec<StorePin>,
     /// What the nemesis does, in order.
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -63,6 +75,24 @@ pub struct StorePin {
     pub version: String,
     /// SHA-256 of the binary, hex.
     pub sha256: String,
+}
+
+/// A known bug put back into a release that has its fix: a function of the fix is skipped in every
+/// member, from its start on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planted {
+    /// The bug's number among etcd's issues.
+    pub issue: String,
+    /// What breaks, in a line.
+    pub title: String,
+    /// The function that is skipped, as a pattern; the first that the binary has.
+    pub skip: Vec<String>,
+    /// Only when called, directly or not, from this one; a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_from: Option<String>,
+    /// What the skipped function returns.
+    #[serde(default)]
+    pub returns: Returns,
 }
 
 /// Members and their flags.
@@ -85,6 +115,10 @@ pub struct ClusterPlan {
     /// Further flags of every member.
     #[serde(default)]
     pub flags: Vec<String>,
+    /// Environment of every member, each `NAME=value`: of the Go runtime, say, since a member is
+    /// configured by flags.
+    #[serde(default)]
+    pub env: Vec<String>,
 }
 
 /// Users and permissions. Passwords are made by the harness from the user's name.
@@ -256,193 +290,6 @@ weights! {
     compact = 1,
     /// A watch of a prefix or key.
     watch = 2,
-}
-
-/// One step of the nemesis.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Wait this long after the step before has been started (or, unless that is in the
-    /// background, has ended), in microseconds.
-    pub after_us: u64,
-    /// The action is not waited for: the next step's wait begins at once.
-    #[serde(default)]
-    pub background: bool,
-    /// What is done.
-    pub action: Action,
-}
-
-/// Members an action is aimed at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// This member, drawn from the seed.
-    Member(String),
-    /// Every member but this one.
-    AllBut(String),
-    /// Every member.
-    All,
-    /// Whoever leads at that moment; the name binds it for later steps as `Bound`.
-    Leader(String),
-    /// A voter that does not lead at that moment: the first after the leader in name order.
-    Follower(String),
-    /// Whom an earlier `Leader` or `Follower` of this name found.
-    Bound(String),
-    /// Every member but whom an earlier `Leader` or `Follower` of this name found.
-    AllButBound(String),
-}
-
-/// What the nemesis can do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub enum Action {
-    /// Maintenance.Defragment.
-    Defragment {
-        /// Where.
-        target: Target,
-    },
-    /// SIGKILL.
-    Kill {
-        /// Whom.
-        target: Target,
-    },
-    /// SIGTERM; waits for the exit.
-    Terminate {
-        /// Whom.
-        target: Target,
-    },
-    /// SIGSTOP.
-    Pause {
-        /// Whom.
-        target: Target,
-    },
-    /// SIGCONT.
-    Resume {
-        /// Whom.
-        target: Target,
-    },
-    /// Start again after a kill or a termination, with the same data; waits until ready, at most
-    /// this long.
-    Restart {
-        /// Whom.
-        target: Target,
-        /// Wait until a linearizable read through it succeeds.
-        wait_ready: bool,
-    },
-    /// Cut every peer connection from and to the members (by their proxies).
-    Cut {
-        /// Whom.
-        target: Target,
-    },
-    /// Undo `cut`.
-    HealNetwork {
-        /// Whom.
-        target: Target,
-    },
-    /// Add a new member, start it, give it clients.
-    MemberAdd {
-        /// Its name.
-        name: String,
-        /// As a learner.
-        learner: bool,
-    },
-    /// Promote a learner.
-    MemberPromote {
-        /// Whom.
-        target: Target,
-    },
-    /// Remove a member and stop its process.
-    MemberRemove {
-        /// Whom.
-        target: Target,
-    },
-    /// Let a user's role read and write another prefix.
-    GrantPermission {
-        /// The user (its role has the same name).
-        user: String,
-        /// The prefix.
-        prefix: String,
-    },
-    /// Take that away again.
-    RevokePermission {
-        /// The user.
-        user: String,
-        /// The prefix.
-        prefix: String,
-    },
-    /// Puts by the harness itself (as root where auth is on), through the first member that
-    /// serves.
-    Puts {
-        /// How many.
-        count: u32,
-        /// Key prefix.
-        prefix: String,
-    },
-    /// Compact at the newest revision less `behind`.
-    Compact {
-        /// How far behind.
-        behind: i64,
-        /// Wait for the disk.
-        physical: bool,
-    },
-    /// Wait until the members' applied index has reached what the leader's was.
-    WaitCaughtUp {
-        /// Whom.
-        target: Target,
-        /// Give up after this long, in milliseconds; the step then fails, and the run goes on.
-        timeout_ms: u64,
-    },
-    /// Nothing, for `after_us`.
-    Sleep,
-}
-
-impl Action {
-    /// The name used in scenario files, `faults.jsonl` and reports.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Defragment { .. } => "defragment",
-            Self::Kill { .. } => "kill",
-            Self::Terminate { .. } => "terminate",
-            Self::Pause { .. } => "pause",
-            Self::Resume { .. } => "resume",
-            Self::Restart { .. } => "restart",
-            Self::Cut { .. } => "cut",
-            Self::HealNetwork { .. } => "heal_network",
-            Self::MemberAdd { .. } => "member_add",
-            Self::MemberPromote { .. } => "member_promote",
-            Self::MemberRemove { .. } => "member_remove",
-            Self::GrantPermission { .. } => "grant_permission",
-            Self::RevokePermission { .. } => "revoke_permission",
-            Self::Puts { .. } => "puts",
-            Self::Compact { .. } => "compact",
-            Self::WaitCaughtUp { .. } => "wait_caught_up",
-            Self::Sleep => "sleep",
-        }
-    }
-
-    /// Whom it acts on, if that is up to the step.
-    #[must_use]
-    pub fn target(&self) -> Option<&Target> {
-        match self {
-            Self::Defragment { target }
-            | Self::Kill { target }
-            | Self::Terminate { target }
-            | Self::Pause { target }
-            | Self::Resume { target }
-            | Self::Restart { target, .. }
-            | Self::Cut { target }
-            | Self::HealNetwork { target }
-            | Self::MemberPromote { target }
-            | Self::MemberRemove { target }
-            | Self::WaitCaughtUp { target, .. } => Some(target),
-            Self::MemberAdd { .. }
-            | Self::GrantPermission { .. }
-            | Self::RevokePermission { .. }
-            | Self::Puts { .. }
-            | Self::Compact { .. }
-            | Self::Sleep => None,
-        }
-    }
 }
 
 /// What is expected of which versions.

@@ -115,6 +115,8 @@ pub(crate) fn draft<'s>(scenario: &'s Scenario, seed: u64, overrides: &Overrides
             users: auth.users.clone(),
         }),
         traffic,
+        planted: None,
+        swaps: Vec::new(),
         steps,
         expect: scenario.expect.clone(),
     };
@@ -202,6 +204,7 @@ fn cluster(scenario: &Scenario, overrides: &Overrides, log: &mut Log<'_>) -> Clu
         election_ms,
         snapshot_count,
         flags,
+        env: spec.env.clone(),
     }
 }
 

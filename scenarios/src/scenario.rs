@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::draw::Draw;
-use crate::plan::{Expectation, UserPlan};
+use crate::plan::{Act, Edge, Expectation, Place as ArmedAt, StepPhase, UserPlan};
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub(crate) struct ClusterSpec {
     pub(crate) snapshot_count: Draw,
     /// Each is one of some flags; the empty one stands for none.
     pub(crate) flags: Vec<Vec<String>>,
+    pub(crate) env: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ pub(crate) struct TrafficSpec {
 
 #[derive(Clone, Debug)]
 pub(crate) enum StepSpec {
-    Do(DoSpec),
+    Do(Box<DoSpec>),
     Repeat { rounds: Draw, steps: Vec<StepSpec> },
 }
 
@@ -83,6 +84,8 @@ pub(crate) struct DoSpec {
     /// What errors call it: `step 3`, or `step 3.1` within a repeat.
     pub(crate) label: String,
     pub(crate) place: Place,
+    pub(crate) phase: StepPhase,
+    pub(crate) when: Option<WhenSpec>,
     pub(crate) after: Draw,
     pub(crate) background: bool,
     pub(crate) target: Option<TargetSpec>,
@@ -90,6 +93,47 @@ pub(crate) struct DoSpec {
     pub(crate) bind: Option<String>,
     pub(crate) action: ActionSpec,
 }
+
+/// What a step waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct WhenSpec {
+    pub(crate) event: EventSpec,
+    pub(crate) within: Draw,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum EventSpec {
+    Hit(String),
+    Log { of: String, text: String },
+    InFlight { action: String, at: String },
+    Leads(String),
+    Follows(String),
+    Revision(Draw),
+    NeedsSnapshot(String),
+}
+
+/// A fault that waits in a process.
+#[derive(Clone, Debug)]
+pub(crate) struct ArmSpec {
+    pub(crate) fault: String,
+    pub(crate) at: ArmedAt,
+    pub(crate) hit: Draw,
+    pub(crate) times: Draw,
+    pub(crate) called_from: Option<String>,
+    pub(crate) act: ActSpec,
+    pub(crate) optional: bool,
+}
+
+/// What it does, with the times left to draw.
+#[derive(Clone, Debug)]
+pub(crate) enum ActSpec {
+    Hold(Draw),
+    Short { bytes: Draw, errno: String },
+    Fixed(Act),
+}
+
+/// Which end, as read.
+pub(crate) const EDGES: [(&str, Edge); 2] = [("entry", Edge::Entry), ("return", Edge::Return)];
 
 /// Target texts, of which one is drawn.
 #[derive(Clone, Debug)]
@@ -116,11 +160,25 @@ pub(crate) enum ActionSpec {
     Puts { count: Draw, prefix: String },
     Compact { behind: Draw, physical: bool },
     WaitCaughtUp { timeout: Draw },
+    Arm(ArmSpec),
+    Disarm { fault: String },
+    Release { fault: String },
+    Snapshot,
+    MoveLeader,
+    AlarmRaise,
+    AlarmClear,
+    AuthDisable,
+    AuthEnable,
+    LeaseChurn { count: Draw, prefix: String },
+    PowerCycle { down: Draw },
+    RollingRestart,
+    Swap { store: String },
+    Gofail { failpoint: String, terms: String },
     Sleep,
 }
 
 /// Actions by name, and whether each has a target.
-pub(crate) const ACTIONS: [(&str, bool); 17] = [
+pub(crate) const ACTIONS: [(&str, bool); 31] = [
     ("defragment", true),
     ("kill", true),
     ("terminate", true),
@@ -137,5 +195,19 @@ pub(crate) const ACTIONS: [(&str, bool); 17] = [
     ("puts", false),
     ("compact", false),
     ("wait_caught_up", true),
+    ("arm", true),
+    ("disarm", false),
+    ("release", false),
+    ("snapshot", true),
+    ("move_leader", true),
+    ("alarm_raise", true),
+    ("alarm_clear", true),
+    ("auth_disable", false),
+    ("auth_enable", false),
+    ("lease_churn", false),
+    ("power_cycle", false),
+    ("rolling_restart", true),
+    ("swap", true),
+    ("gofail", true),
     ("sleep", false),
 ];

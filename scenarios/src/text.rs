@@ -25,6 +25,8 @@ impl Plan {
             cluster,
             auth,
             traffic,
+            planted,
+            swaps,
             steps,
             expect,
         } = self;
@@ -45,6 +47,12 @@ impl Plan {
             line(&mut text, key, value);
         }
         list(&mut text, "drawn", drawn);
+        if let Some(planted) = planted {
+            line(&mut text, "planted", planted);
+        }
+        if !swaps.is_empty() {
+            list(&mut text, "swaps", swaps);
+        }
         list(&mut text, "steps", steps);
         list(&mut text, "expect", expect);
 
@@ -66,6 +74,7 @@ impl Plan {
             election_ms,
             snapshot_count,
             flags,
+            env,
         } = cluster;
         text.push_str("\n[cluster]\n");
         line(&mut text, "members", members);
@@ -75,6 +84,7 @@ impl Plan {
         line(&mut text, "election_ms", election_ms);
         line(&mut text, "snapshot_count", snapshot_count);
         line(&mut text, "flags", flags);
+        line(&mut text, "env", env);
 
         if let Some(AuthPlan { users }) = auth {
             text.push_str("\n[auth]\n");

@@ -14,7 +14,8 @@ fn refused(rest: &str, expected: &str) {
 
 const ACTIONS: &str = "defragment, kill, terminate, pause, resume, restart, cut, heal_network, \
     member_add, member_promote, member_remove, grant_permission, revoke_permission, puts, compact, \
-    wait_caught_up, sleep";
+    wait_caught_up, arm, disarm, release, snapshot, move_leader, alarm_raise, alarm_clear, \
+    auth_disable, auth_enable, lease_churn, power_cycle, rolling_restart, swap, gofail, sleep";
 
 #[test]
 fn toml_that_does_not_parse() {
@@ -52,7 +53,50 @@ fn unknown_field_of_a_step() {
     refused(
         "[[step]]\ndo = \"kill\"\ntarget = \"m1\"\nafer = \"1 s\"\n",
         "my.toml:6:1: step 1: unknown field \"afer\"; did you mean \"after\"? \
-         Allowed: repeat, do, after, background, target, as",
+         Allowed: repeat, do, after, background, phase, when, target, as",
+    );
+}
+
+#[test]
+fn armed_faults_say_where_and_what() {
+    let arm =
+        |rest: &str| format!("[[step]]\ndo = \"arm\"\ntarget = \"m1\"\nfault = \"f\"\n{rest}");
+    refused(
+        &arm("act = \"kill\"\n"),
+        "my.toml:3:1: step 1: name where: either \"symbol\", a function, or \"call\", a system call",
+    );
+    refused(
+        &arm("symbol = \"a.b\"\nact = \"skip\"\n"),
+        "my.toml:3:1: step 1: field \"returns\" is missing: the binary does not say whether the \
+         function has results; allowed: nothing, zero, one",
+    );
+    refused(
+        &arm("symbol = \"a.b\"\nact = \"hodl\"\n"),
+        "my.toml:8:7: step 1: act: unknown act \"hodl\"; did you mean \"hold\"? \
+         Allowed: kill, hold, skip, report, fail, short",
+    );
+    refused(
+        &arm("symbol = \"a.b\"\nact = \"kill\"\nerrno = \"EIO\"\n"),
+        "my.toml:3:1: step 1: act \"kill\" takes no \"errno\"",
+    );
+}
+
+#[test]
+fn events_name_what_an_earlier_step_began() {
+    let sleep = |when: &str| format!("[[step]]\ndo = \"sleep\"\nafter = 0\nwhen = {when}\n");
+    refused(
+        &sleep("{}").replace("after = 0", "after = \"1 ms\""),
+        "my.toml:6:8: step 1: when: name one event; allowed: hit, log with of, in_flight with at, \
+         leads, follows, revision, needs_snapshot",
+    );
+    refused(
+        &sleep("{ hit = \"torn\" }").replace("after = 0", "after = \"1 ms\""),
+        "my.toml:4:6: step 1: no earlier step arms \"torn\"; allowed: none so far",
+    );
+    refused(
+        &sleep("{ in_flight = \"defragment\", at = \"m1\" }")
+            .replace("after = 0", "after = \"1 ms\""),
+        "my.toml:4:6: step 1: no earlier step does \"defragment\" in the background; allowed: none so far",
     );
 }
 

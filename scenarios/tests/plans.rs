@@ -119,7 +119,7 @@ fn overrides_that_do_not_fit_are_refused() {
         "cluster.snapshot_cout",
         "50",
         "--set cluster.snapshot_cout=50: unknown field \"snapshot_cout\"; did you mean \
-         \"snapshot_count\"? Allowed: election_ms, flags, heartbeat_ms, members, peer_proxies, \
+         \"snapshot_count\"? Allowed: election_ms, env, flags, heartbeat_ms, members, peer_proxies, \
          snapshot_count, tls",
     );
     set_refused(
@@ -186,7 +186,7 @@ fn a_plan_of_a_newer_major_version_is_refused() {
         .replace("\nmajor = 1\n", "\nmajor = 2\n");
     assert_eq!(
         Plan::from_toml("plan.toml", &text).unwrap_err().to_string(),
-        "plan.toml:2:9: this plan has format version 2.1; this build reads versions up to 1.x"
+        "plan.toml:2:9: this plan has format version 2.2; this build reads versions up to 1.x"
     );
 }
 
@@ -210,11 +210,11 @@ fn errors_in_plans_have_a_line() {
     };
     assert_eq!(
         refused("preload_keys = 20", "preload_keys = \"many\""),
-        "plan.toml:106:16: invalid type: string \"many\", expected u32"
+        "plan.toml:132:16: invalid type: string \"many\", expected u32"
     );
     assert_eq!(
         refused("\n[store]\n", "\n[store\n"),
-        "plan.toml:83:7: unclosed table, expected `]`"
+        "plan.toml:108:7: unclosed table, expected `]`"
     );
     let unknown = refused("do = \"defragment\"", "do = \"defrag\"");
     assert!(

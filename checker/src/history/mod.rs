@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 /// unknown fields are ignored.
 pub const SCHEMA_MAJOR: u32 = 1;
 /// The minor version: grows when fields are added.
-pub const SCHEMA_MINOR: u32 = 0;
+pub const SCHEMA_MINOR: u32 = 1;
 
 /// Which of the run directory's streams a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -443,4 +443,18 @@ pub enum MaintenanceRequest {
     },
     /// Alarm: list.
     AlarmList,
+    /// Alarm: raise NOSPACE for a member.
+    AlarmRaise {
+        /// The member.
+        #[serde(with = "id_string")]
+        member: u64,
+    },
+    /// Alarm: take a member's NOSPACE back.
+    AlarmClear {
+        /// The member.
+        #[serde(with = "id_string")]
+        member: u64,
+    },
+    /// Snapshot, read to its end.
+    Snapshot,
 }

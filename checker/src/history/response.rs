@@ -154,6 +154,13 @@ pub enum Response {
         /// Alarms raised, as `member id: kind`.
         alarms: Vec<String>,
     },
+    /// To Snapshot.
+    Snapshot {
+        /// Header of the stream's first message.
+        header: ResponseHeader,
+        /// Bytes of the snapshot, its checksum included.
+        bytes: u64,
+    },
 }
 
 impl Response {
@@ -177,7 +184,8 @@ impl Response {
             | Self::Cluster { header, .. }
             | Self::Defragment { header }
             | Self::MoveLeader { header }
-            | Self::Alarms { header, .. } => Some(header),
+            | Self::Alarms { header, .. }
+            | Self::Snapshot { header, .. } => Some(header),
             Self::WatchEnd { .. } => None,
         }
     }

@@ -7,7 +7,11 @@ use checker::verdict::{Exit, Verdict};
 use clap::Args as ClapArgs;
 use scenarios::plan::Plan;
 
-use super::{run::resolve, run_directory, runtime, usage};
+use super::{
+    run::{pin_swaps, resolve},
+    run_directory, runtime, usage,
+};
+use crate::capabilities::missing;
 use crate::judging;
 use crate::progress::Progress;
 use crate::run::{RunOptions, run};
@@ -65,16 +69,26 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         )));
     }
     plan.store = pin;
+    let swaps = pin_swaps(&mut plan)?;
     std::fs::create_dir_all(&args.out)?;
     let options = RunOptions {
         binary,
+        swaps,
         launcher: std::env::current_exe().context("where is this executable?")?,
         out: std::fs::canonicalize(&args.out)?,
         keep_data: false,
         first_port: None,
     };
-    eprint!("{}", terminal::header(&plan));
     let runtime = runtime()?;
+    let missing = runtime.block_on(missing(&plan, &options.launcher));
+    if !missing.is_empty() {
+        eprintln!(
+            "gauntlet: the plan cannot be run here: {}",
+            missing.join("; ")
+        );
+        return Ok(Exit::NothingRan);
+    }
+    eprint!("{}", terminal::header(&plan));
     let (mut made, mut hits, mut strongest) = (0, 0, Exit::Holds);
     for attempt in 1..=args.attempts {
         let progress = Progress::new(&format!("attempt {attempt}/{}", args.attempts), false);

@@ -1,5 +1,6 @@
 //! `gauntlet run`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use anyhow::Context as _;
 use checker::verdict::{Exit, Guarantee, Verdict};
 use clap::Args as ClapArgs;
 use scenarios::Overrides;
-use scenarios::plan::{ExpectedVerdict, Plan, StorePin};
+use scenarios::plan::{Action, ExpectedVerdict, Plan, StorePin};
 use serde::Serialize;
 
 use super::{runtime, usage};
+use crate::capabilities::missing;
 use crate::install::{self, Store};
 use crate::progress::Progress;
 use crate::run::{RunOptions, RunSummary, run};
@@ -141,8 +143,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     let pin_and_binary = resolve(&args.store)?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| usage(format!("--out {}: {error}", args.out.display())))?;
-    let options = RunOptions {
+    let mut options = RunOptions {
         binary: pin_and_binary.1,
+        swaps: BTreeMap::new(),
         launcher: std::env::current_exe().context("where is this executable?")?,
         out: std::fs::canonicalize(&args.out)?,
         keep_data: args.keep_data,
@@ -156,6 +159,18 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         for number in 0..args.runs {
             let mut plan = scenarios::plan(scenario, first.wrapping_add(number), &overrides)?;
             plan.store = pin_and_binary.0.clone();
+            options.swaps = pin_swaps(&mut plan)?;
+            let missing = runtime.block_on(missing(&plan, &options.launcher));
+            if !missing.is_empty() {
+                let (line, one) = skipped(&plan, &missing);
+                if args.json {
+                    println!("{}", serde_json::to_string(&line)?);
+                }
+                lines.push(line);
+                exit = Some(exit.map_or(one, |all| all.merge(one)));
+                // The machine does not change between two seeds.
+                break;
+            }
             let label = format!("{} {}/{}", plan.scenario, number + 1, args.runs);
             if !args.json {
                 eprint!("{}", terminal::header(&plan));
@@ -210,6 +225,30 @@ pub(super) fn resolve(spec: &str) -> anyhow::Result<(StorePin, PathBuf)> {
         sha256: resolved.sha256,
     };
     Ok((pin, resolved.binary))
+}
+
+/// Finds, installs and pins the binaries that steps swap members to.
+pub(super) fn pin_swaps(plan: &mut Plan) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut binaries = BTreeMap::new();
+    plan.swaps.clear();
+    for step in &plan.steps {
+        if let Action::Swap { store, .. } = &step.action
+            && !binaries.contains_key(store)
+        {
+            let (pin, binary) = resolve(store)?;
+            plan.swaps.push(pin);
+            binaries.insert(store.clone(), binary);
+        }
+    }
+    Ok(binaries)
+}
+
+/// A scenario that this machine cannot run: it is said, and never green.
+fn skipped(plan: &Plan, missing: &[String]) -> (RunLine, Exit) {
+    let why = missing.join("; ");
+    eprintln!("gauntlet: {} is skipped: {why}", plan.scenario);
+    let exit = Exit::NothingRan;
+    (not_run(plan, "skipped", exit, why, None), exit)
 }
 
 fn told(plan: &Plan, summary: &RunSummary, args: &Args) -> (RunLine, Exit) {
@@ -293,24 +332,38 @@ fn meets(expected: Expected, summary: &RunSummary) -> bool {
 fn failed(plan: &Plan, error: &anyhow::Error) -> (RunLine, Exit) {
     eprintln!("gauntlet: {error:#}");
     let exit = super::exit_of(error);
-    let line = RunLine {
+    let error = format!("{error:#}");
+    (
+        not_run(plan, "harness fault", exit, error, Some(false)),
+        exit,
+    )
+}
+
+/// The line of a run without a verdict.
+fn not_run(
+    plan: &Plan,
+    verdict: &'static str,
+    exit: Exit,
+    error: String,
+    as_expected: Option<bool>,
+) -> RunLine {
+    RunLine {
         scenario: plan.scenario.clone(),
         store: plan.store.spec.clone(),
         version: plan.store.version.clone(),
         seed: plan.seed.clone(),
-        verdict: "harness fault",
+        verdict,
         guarantee: None,
         broken: Vec::new(),
         exit: exit.code(),
-        as_expected: Some(false),
+        as_expected,
         ops: 0,
         faults: 0,
         faults_failed: 0,
         time_to_verdict_ms: 0,
         dir: String::new(),
-        error: Some(format!("{error:#}")),
-    };
-    (line, exit)
+        error: Some(error),
+    }
 }
 
 /// Counts by verdict, where there was more than one run.

@@ -85,6 +85,7 @@ mod tests {
             election_ms: 500,
             snapshot_count: 100,
             flags: vec!["--quota-backend-bytes=1".into()],
+            env: Vec::new(),
         };
         let args = Flags {
             name: "m1",

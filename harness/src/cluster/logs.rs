@@ -1,11 +1,62 @@
 //! Members' logs: lines that say the member gave up, and the last lines before an end.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 /// Longest line looked at, in bytes.
 const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// A log that is being written, read from some place on.
+pub struct LogTail {
+    file: File,
+    /// The line that is not whole yet.
+    partial: Vec<u8>,
+}
+
+impl LogTail {
+    pub(super) fn open(path: &Path, from: u64) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        Ok(Self {
+            file,
+            partial: Vec::new(),
+        })
+    }
+
+    /// Looks at every line that has been finished since the last look.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn each_line(&mut self, mut look: impl FnMut(&str)) -> anyhow::Result<()> {
+        let mut chunk = [0; 16 << 10];
+        loop {
+            let read = self.file.read(&mut chunk)?;
+            if read == 0 {
+                return Ok(());
+            }
+            for part in chunk[..read].split_inclusive(|byte| *byte == b'\n') {
+                let room = LINE_BYTES_MAX.saturating_sub(self.partial.len());
+                self.partial
+                    .extend_from_slice(&part[..part.len().min(room)]);
+                if part.ends_with(b"\n") {
+                    look(&String::from_utf8_lossy(&self.partial));
+                    self.partial.clear();
+                }
+            }
+        }
+    }
+
+    /// Whether one of those lines contains this text.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn finds(&mut self, text: &str) -> anyhow::Result<bool> {
+        let mut found = false;
+        self.each_line(|line| found |= line.contains(text))?;
+        Ok(found)
+    }
+}
 
 /// Whether a line of a log says fatal or panic. Both of etcd's loggers and Go's own runtime are
 /// known: `"level":"fatal"`, `F | …`, `panic: …`, `fatal error: …`.
@@ -56,7 +107,22 @@ pub(super) fn last_lines(path: &Path, max: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+
+    #[test]
+    fn a_tail_shows_each_line_once_and_only_when_it_is_whole() {
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        log.write_all(b"old\n").unwrap();
+        let mut tail = LogTail::open(log.path(), 4).unwrap();
+        assert!(!tail.finds("old").unwrap());
+        log.write_all(b"a new li").unwrap();
+        assert!(!tail.finds("new").unwrap());
+        log.write_all(b"ne\n").unwrap();
+        assert!(tail.finds("new line").unwrap());
+        assert!(!tail.finds("new line").unwrap());
+    }
 
     #[test]
     fn fatal_lines_of_each_logger_are_told_from_mentions() {

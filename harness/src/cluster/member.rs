@@ -24,6 +24,8 @@ pub(super) struct Member {
     pub(super) peer: PortLease,
     pub(super) proxy: Option<PortLease>,
     pub(super) dir: PathBuf,
+    /// What it runs from its next start on.
+    pub(super) binary: PathBuf,
     pub(super) id: u64,
     pub(super) learner: bool,
     pub(super) life: Life,
@@ -38,6 +40,8 @@ pub(super) struct Member {
 /// A member's process.
 pub(super) struct Running {
     pub(super) process: Process,
+    /// Where its part of the log begins, in bytes.
+    pub(super) log_from: u64,
     /// Whether the end of the process, when it comes, is the plan's doing.
     pub(super) end_is_planned: Arc<AtomicBool>,
 }

@@ -26,6 +26,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
 use crate::rpc::{Endpoint, Tls};
+pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// Its version.
     pub version: String,
+    /// Further binaries that members may be swapped to, by what the plan calls them.
+    pub swaps: BTreeMap<String, PathBuf>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// The plan's part about members.
@@ -246,6 +249,7 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
             None
         },
         dir: absolute(&dir)?,
+        binary: options.binary.clone(),
         id: 0,
         learner: false,
         life: Life::Down,

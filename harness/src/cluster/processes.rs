@@ -10,7 +10,7 @@ use failpoints::process::{ExitStatus, Handle, SpawnSpec};
 
 use super::flags::Flags;
 use super::member::{Life, Member, Running};
-use super::{Cluster, find_mut, logs};
+use super::{Cluster, LogTail, find_mut, logs};
 
 /// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
 /// open watches a while.
@@ -39,8 +39,14 @@ impl Cluster {
             plan: &inner.options.plan,
         }
         .to_args();
-        let mut spec = SpawnSpec::new(&inner.options.launcher, &inner.options.binary, member.log());
+        let mut spec = SpawnSpec::new(&inner.options.launcher, &member.binary, member.log());
         spec.args = args.into_iter().map(Into::into).collect();
+        let env = inner.options.plan.env.iter();
+        spec.envs = env
+            .filter_map(|variable| variable.split_once('='))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
         let process = inner
             .spawner
@@ -55,6 +61,7 @@ impl Cluster {
         let handle = process.handle();
         member.running = Some(Running {
             process,
+            log_from,
             end_is_planned: end_is_planned.clone(),
         });
         member.life = Life::Up;
@@ -191,6 +198,33 @@ impl Cluster {
             bail!("{name} is running");
         }
         self.spawn(name).await
+    }
+
+    /// The member's next start uses this binary.
+    ///
+    /// # Errors
+    /// When the plan has no such binary, or there is no such member.
+    pub async fn swap(&self, name: &str, store: &str) -> anyhow::Result<String> {
+        let binary = self.inner.options.swaps.get(store);
+        let binary = binary.with_context(|| format!("{store} is not among the plan's swaps"))?;
+        let mut members = self.inner.members.lock().await;
+        find_mut(&mut members, name)?.binary.clone_from(binary);
+        Ok(format!("{name} runs {store} from its next start on"))
+    }
+
+    /// The log of a member from its process's start on.
+    ///
+    /// # Errors
+    /// When the member has not been started, or its log cannot be read.
+    pub async fn log_tail(&self, name: &str) -> anyhow::Result<LogTail> {
+        let mut members = self.inner.members.lock().await;
+        let member = find_mut(&mut members, name)?;
+        let from = member
+            .running
+            .as_ref()
+            .map_or(0, |running| running.log_from);
+        let log = member.log();
+        LogTail::open(&log, from).with_context(|| format!("cannot read {}", log.display()))
     }
 
     /// Members that the plan left paused or down, in name order: to be healed.

@@ -472,20 +472,59 @@ impl Session {
                 }
             }
             MaintenanceRequest::AlarmList => {
-                let answer = maintenance
-                    .alarm(self.with_token(pb::AlarmRequest::default()))
+                self.alarm(&mut maintenance, pb::alarm_request::AlarmAction::Get, 0)
+                    .await?
+            }
+            MaintenanceRequest::AlarmRaise { member } => {
+                let raise = pb::alarm_request::AlarmAction::Activate;
+                self.alarm(&mut maintenance, raise, *member).await?
+            }
+            MaintenanceRequest::AlarmClear { member } => {
+                let clear = pb::alarm_request::AlarmAction::Deactivate;
+                self.alarm(&mut maintenance, clear, *member).await?
+            }
+            MaintenanceRequest::Snapshot => {
+                let mut stream = maintenance
+                    .snapshot(self.with_token(pb::SnapshotRequest {}))
                     .await?
                     .into_inner();
-                let alarms = answer
-                    .alarms
-                    .iter()
-                    .map(|a| format!("{:x}: {:?}", a.member_id, a.alarm()))
-                    .collect();
-                Response::Alarms {
-                    header: decode::header(answer.header),
-                    alarms,
+                let (mut first, mut bytes) = (None, 0);
+                while let Some(part) = stream.message().await? {
+                    bytes += part.blob.len() as u64;
+                    first = first.or(part.header);
+                }
+                Response::Snapshot {
+                    header: decode::header(first),
+                    bytes,
                 }
             }
+        })
+    }
+
+    async fn alarm(
+        &self,
+        client: &mut pb::maintenance_client::MaintenanceClient<Channel>,
+        action: pb::alarm_request::AlarmAction,
+        member: u64,
+    ) -> Result<Response, Status> {
+        let kind = match action {
+            pb::alarm_request::AlarmAction::Get => pb::AlarmType::None,
+            _ => pb::AlarmType::Nospace,
+        };
+        let message = pb::AlarmRequest {
+            action: action.into(),
+            member_id: member,
+            alarm: kind.into(),
+        };
+        let answer = client.alarm(self.with_token(message)).await?.into_inner();
+        let alarms = answer
+            .alarms
+            .iter()
+            .map(|a| format!("{:x}: {:?}", a.member_id, a.alarm()))
+            .collect();
+        Ok(Response::Alarms {
+            header: decode::header(answer.header),
+            alarms,
         })
     }
 }

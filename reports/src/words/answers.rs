@@ -110,6 +110,7 @@ fn response_words(response: &Response, detail: Detail) -> String {
         }
         Response::Defragment { .. } => "defragmented".into(),
         Response::MoveLeader { .. } => "moved".into(),
+        Response::Snapshot { bytes, .. } => format!("{bytes} bytes"),
         Response::Alarms { alarms, .. } if alarms.is_empty() => "no alarms".into(),
         Response::Alarms { alarms, .. } => detail.list(alarms, ", ", |alarm| printable(alarm)),
     }

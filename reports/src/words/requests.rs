@@ -217,6 +217,9 @@ fn maintenance(asked: &MaintenanceRequest) -> String {
         MaintenanceRequest::Defragment => "defragment".into(),
         MaintenanceRequest::MoveLeader { target } => format!("move leader to {target:x}"),
         MaintenanceRequest::AlarmList => "alarm list".into(),
+        MaintenanceRequest::AlarmRaise { member } => format!("raise NOSPACE of {member:x}"),
+        MaintenanceRequest::AlarmClear { member } => format!("clear NOSPACE of {member:x}"),
+        MaintenanceRequest::Snapshot => "snapshot".into(),
     }
 }
 

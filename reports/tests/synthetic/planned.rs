@@ -2,7 +2,7 @@
 
 use scenarios::plan::{
     Action, ClientPlan, ClusterPlan, Expectation, ExpectedVerdict, PLAN_MAJOR, PLAN_MINOR, Plan,
-    Profile, SEED_SCHEME, Step, StorePin, Target, TrafficPlan,
+    Profile, SEED_SCHEME, Step, StepPhase, StorePin, Target, TrafficPlan,
 };
 
 use super::{Shape, member_of};
@@ -11,6 +11,8 @@ pub fn plan(shape: Shape) -> Plan {
     let version = if shape.broken { "3.5.1" } else { "3.5.16" };
     let m2 = || Target::Member("m2".into());
     let step = |after_ms: u64, background, action| Step {
+        phase: StepPhase::Traffic,
+        when: None,
         after_us: after_ms * 1_000,
         background,
         action,
@@ -54,8 +56,11 @@ pub fn plan(shape: Shape) -> Plan {
             election_ms: 1_000,
             snapshot_count: 100_000,
             flags: vec!["--max-wals=0".into(), "--max-snapshots=0".into()],
+            env: Vec::new(),
         },
         auth: None,
+        planted: None,
+        swaps: Vec::new(),
         traffic: TrafficPlan {
             time_ms: 8_000,
             request_timeout_ms: 2_000,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{At, show, unknown_user};
-use crate::plan::{Action, Plan, Target};
+use crate::names::suggest;
+use crate::plan::{Act, Action, Event, Plan, Step, StepPhase, Target};
 
 const INITIAL: [&str; 5] = ["m1", "m2", "m3", "m4", "m5"];
 
@@ -38,15 +39,32 @@ pub(super) fn steps(plan: &Plan, flaw: &mut impl FnMut(At, String)) {
         stopped: Faults::default(),
         paused: Faults::default(),
         cut: Faults::default(),
+        armed: BTreeSet::new(),
+        in_flight: BTreeSet::new(),
+        traffic: false,
     };
     for (index, step) in plan.steps.iter().enumerate() {
         let at = match step.action.target() {
             Some(_) => At::Target(index),
             None => At::Step(index),
         };
+        if let Err(message) = walk.before(step) {
+            flaw(At::Step(index), message);
+        }
         if let Err(message) = walk.step(&step.action) {
             flaw(at, message);
         }
+        if step.background {
+            walk.in_flight.insert(step.action.name());
+        }
+    }
+}
+
+/// What may have been meant by a name that no earlier step gave.
+fn earlier(name: &str, known: &BTreeSet<&str>) -> String {
+    match known.is_empty() {
+        true => "; allowed: none so far".into(),
+        false => suggest(name, known.iter().copied()),
     }
 }
 
@@ -61,9 +79,59 @@ struct Walk<'p> {
     stopped: Faults<'p>,
     paused: Faults<'p>,
     cut: Faults<'p>,
+    /// Faults that have been armed by then.
+    armed: BTreeSet<&'p str>,
+    /// Actions that have been begun in the background by then.
+    in_flight: BTreeSet<&'static str>,
+    /// A step of the traffic phase has come.
+    traffic: bool,
 }
 
 impl<'p> Walk<'p> {
+    /// What a step waits for, and the phase it is in.
+    fn before(&mut self, step: &'p Step) -> Result<(), String> {
+        if self.traffic && step.phase == StepPhase::Setup {
+            return Err("a step of the set-up comes after one of the traffic".into());
+        }
+        self.traffic |= step.phase == StepPhase::Traffic;
+        let Some(when) = &step.when else {
+            return Ok(());
+        };
+        match &when.event {
+            Event::Hit { fault } => self.is_armed(fault),
+            Event::InFlight { action, target } => {
+                self.reach(target)?;
+                if self.in_flight.contains(action.as_str()) {
+                    return Ok(());
+                }
+                let hint = earlier(action, &self.in_flight);
+                Err(format!(
+                    "no earlier step does {action:?} in the background{hint}"
+                ))
+            }
+            Event::Log { target, .. }
+            | Event::Leads { target }
+            | Event::Follows { target }
+            | Event::NeedsSnapshot { target } => self.reach(target).map(drop),
+            Event::Revision { .. } => Ok(()),
+        }
+    }
+
+    fn is_armed(&self, fault: &str) -> Result<(), String> {
+        if self.armed.contains(fault) {
+            return Ok(());
+        }
+        let hint = earlier(fault, &self.armed);
+        Err(format!("no earlier step arms {fault:?}{hint}"))
+    }
+
+    fn needs_auth(&self) -> Result<(), String> {
+        match self.plan.auth {
+            Some(_) => Ok(()),
+            None => Err("this needs auth; add [auth] with users".into()),
+        }
+    }
+
     fn step(&mut self, action: &'p Action) -> Result<(), String> {
         let reach = match action.target() {
             Some(target) => self.reach(target)?,
@@ -118,7 +186,40 @@ impl<'p> Walk<'p> {
                     ));
                 }
             }
-            Action::MemberRemove { .. }
+            Action::Arm(arm) => {
+                if arm.fault.is_empty() {
+                    return Err("the fault has no name".into());
+                }
+                self.armed.insert(&arm.fault);
+                if arm.act == Act::Kill {
+                    self.stopped.cause(reach);
+                }
+            }
+            Action::Disarm { fault } | Action::Release { fault } => self.is_armed(fault)?,
+            Action::MoveLeader { target }
+            | Action::AlarmRaise { target }
+            | Action::AlarmClear { target } => {
+                if matches!(
+                    target,
+                    Target::All | Target::AllBut(_) | Target::AllButBound(_)
+                ) {
+                    return Err(format!("one member is meant, not {}", reach.words));
+                }
+            }
+            Action::AuthDisable | Action::AuthEnable => self.needs_auth()?,
+            Action::Swap { store, .. } if store.trim().is_empty() => {
+                return Err("the store has no name; allowed: for example \"etcd@3.5.16\"".into());
+            }
+            Action::Gofail { failpoint, .. } if failpoint.is_empty() => {
+                return Err("the failpoint has no name".into());
+            }
+            Action::Snapshot { .. }
+            | Action::LeaseChurn { .. }
+            | Action::PowerCycle { .. }
+            | Action::RollingRestart { .. }
+            | Action::Swap { .. }
+            | Action::Gofail { .. }
+            | Action::MemberRemove { .. }
             | Action::Defragment { .. }
             | Action::Puts { .. }
             | Action::Compact { .. }

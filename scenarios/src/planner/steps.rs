@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Log;
 use crate::check::{self, At, Flaw};
 use crate::names::suggest;
-use crate::plan::{Action, Step, Target};
-use crate::scenario::{ActionSpec, DoSpec, StepSpec};
+use crate::plan::{Act, Action, Arm, Event, Step, Target, When};
+use crate::scenario::{ActSpec, ActionSpec, ArmSpec, DoSpec, EventSpec, StepSpec, WhenSpec};
 
 pub(super) struct Steps<'s, 'd> {
     log: Log<'d>,
@@ -71,7 +71,10 @@ impl<'s, 'd> Steps<'s, 'd> {
         if let Some(name) = &spec.bind {
             self.bound.insert(name, bound);
         }
+        let when = spec.when.as_ref().map(|when| self.when(when, index));
         self.steps.push(Step {
+            phase: spec.phase,
+            when,
             after_us,
             background: spec.background,
             action,
@@ -195,7 +198,93 @@ impl<'s, 'd> Steps<'s, 'd> {
                 target,
                 timeout_ms: self.log.millis(path("timeout_ms"), timeout),
             },
+            ActionSpec::Arm(arm) => Action::Arm(self.arm(arm, index, target)),
+            ActionSpec::Disarm { fault } => Action::Disarm {
+                fault: fault.clone(),
+            },
+            ActionSpec::Release { fault } => Action::Release {
+                fault: fault.clone(),
+            },
+            ActionSpec::Snapshot => Action::Snapshot { target },
+            ActionSpec::MoveLeader => Action::MoveLeader { target },
+            ActionSpec::AlarmRaise => Action::AlarmRaise { target },
+            ActionSpec::AlarmClear => Action::AlarmClear { target },
+            ActionSpec::AuthDisable => Action::AuthDisable,
+            ActionSpec::AuthEnable => Action::AuthEnable,
+            ActionSpec::LeaseChurn { count, prefix } => Action::LeaseChurn {
+                count: self.log.count(path("count"), count) as u32,
+                prefix: prefix.clone(),
+            },
+            ActionSpec::PowerCycle { down } => Action::PowerCycle {
+                down_ms: self.log.millis(path("down_ms"), down),
+            },
+            ActionSpec::RollingRestart => Action::RollingRestart { target },
+            ActionSpec::Swap { store } => Action::Swap {
+                target,
+                store: store.clone(),
+            },
+            ActionSpec::Gofail { failpoint, terms } => Action::Gofail {
+                target,
+                failpoint: failpoint.clone(),
+                terms: terms.clone(),
+            },
             ActionSpec::Sleep => Action::Sleep,
+        }
+    }
+
+    fn arm(&mut self, spec: &ArmSpec, index: usize, target: Target) -> Arm {
+        let path = |name: &str| format!("steps.{}.action.{name}", index + 1);
+        Arm {
+            fault: spec.fault.clone(),
+            target,
+            at: spec.at.clone(),
+            hit: self.log.count(path("hit"), &spec.hit),
+            times: self.log.count(path("times"), &spec.times),
+            called_from: spec.called_from.clone(),
+            act: match &spec.act {
+                ActSpec::Hold(time) => Act::Hold {
+                    for_ms: self.log.millis(path("act.for_ms"), time),
+                },
+                ActSpec::Short { bytes, errno } => Act::Short {
+                    bytes: self.log.count(path("act.bytes"), bytes),
+                    errno: errno.clone(),
+                },
+                ActSpec::Fixed(act) => act.clone(),
+            },
+            optional: spec.optional,
+        }
+    }
+
+    fn when(&mut self, spec: &WhenSpec, index: usize) -> When {
+        let path = |name: &str| format!("steps.{}.when.{name}", index + 1);
+        let event = match &spec.event {
+            EventSpec::Hit(fault) => Event::Hit {
+                fault: fault.clone(),
+            },
+            EventSpec::Log { of, text } => Event::Log {
+                target: self.target(of, None),
+                text: text.clone(),
+            },
+            EventSpec::InFlight { action, at } => Event::InFlight {
+                action: action.clone(),
+                target: self.target(at, None),
+            },
+            EventSpec::Leads(who) => Event::Leads {
+                target: self.target(who, None),
+            },
+            EventSpec::Follows(who) => Event::Follows {
+                target: self.target(who, None),
+            },
+            EventSpec::Revision(revision) => Event::Revision {
+                at_least: self.log.count(path("event.at_least"), revision) as i64,
+            },
+            EventSpec::NeedsSnapshot(who) => Event::NeedsSnapshot {
+                target: self.target(who, None),
+            },
+        };
+        When {
+            event,
+            within_ms: self.log.millis(path("within_ms"), &spec.within),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Read by hand rather than through serde: so that all problems of a file are reported at once,
 //! each with the nearest names, and so that values that may be drawn stay one type.
 
+mod armed;
 mod section;
 mod steps;
+mod when;
 
 use std::cell::RefCell;
 
@@ -121,9 +123,24 @@ fn cluster(mut section: Section<'_>) -> ClusterSpec {
             .take("flags")
             .map(|field| flags(&field))
             .unwrap_or_default(),
+        env: section
+            .take("env")
+            .map(|field| environment(&field))
+            .unwrap_or_default(),
     };
     section.finish();
     spec
+}
+
+/// Each `NAME=value`. A member is configured by its flags alone.
+fn environment(field: &Field<'_>) -> Vec<String> {
+    let variables = field.strings();
+    for variable in &variables {
+        if let Err(message) = crate::check::variable(variable) {
+            field.problem(message);
+        }
+    }
+    variables
 }
 
 fn members(field: &Field<'_>) -> Draw {

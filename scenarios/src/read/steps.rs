@@ -1,9 +1,10 @@
 //! `[[step]]` and `[[step.steps]]`.
 
 use super::section::{Field, Section};
-use super::{HOUR, MS, SECOND};
+use super::{HOUR, MS, SECOND, armed};
 use crate::draw::{Draw, Unit};
 use crate::names::{is_member_name, suggest};
+use crate::plan::StepPhase;
 use crate::scenario::{ACTIONS, ActionSpec, DoSpec, StepSpec, TargetSpec};
 
 /// Words that targets are made of, and that no step may bind.
@@ -52,6 +53,13 @@ fn step(mut section: Section<'_>) -> Option<StepSpec> {
     let mut spec = DoSpec {
         label: section.label.clone(),
         place: field.place(),
+        phase: section
+            .take("phase")
+            .and_then(|field| phase(&field))
+            .unwrap_or_default(),
+        when: section
+            .take("when")
+            .and_then(|field| super::when::when(field.section())),
         after: Draw::Fixed(0),
         background: background.unwrap_or(false),
         target: None,
@@ -80,7 +88,7 @@ fn step(mut section: Section<'_>) -> Option<StepSpec> {
     let action = action(name, &mut section);
     section.finish();
     spec.action = action?;
-    (spec.target.is_some() == has_target).then_some(StepSpec::Do(spec))
+    (spec.target.is_some() == has_target).then(|| StepSpec::Do(Box::new(spec)))
 }
 
 fn action(name: &str, section: &mut Section<'_>) -> Option<ActionSpec> {
@@ -137,8 +145,60 @@ fn action(name: &str, section: &mut Section<'_>) -> Option<ActionSpec> {
                 None => Draw::Fixed(10 * SECOND),
             },
         },
+        "arm" => ActionSpec::Arm(armed::arm(section)?),
+        "disarm" | "release" => {
+            let fault = string(section.require("fault"))?;
+            match name {
+                "disarm" => ActionSpec::Disarm { fault },
+                _ => ActionSpec::Release { fault },
+            }
+        }
+        "snapshot" => ActionSpec::Snapshot,
+        "move_leader" => ActionSpec::MoveLeader,
+        "alarm_raise" => ActionSpec::AlarmRaise,
+        "alarm_clear" => ActionSpec::AlarmClear,
+        "auth_disable" => ActionSpec::AuthDisable,
+        "auth_enable" => ActionSpec::AuthEnable,
+        "lease_churn" => {
+            let count = section.require("count");
+            let prefix = string(section.require("prefix"));
+            ActionSpec::LeaseChurn {
+                count: count?.draw(Unit::Count, 1, 10_000)?,
+                prefix: prefix?,
+            }
+        }
+        "power_cycle" => ActionSpec::PowerCycle {
+            down: match section.take("down") {
+                Some(down) => down.draw(Unit::Time, 0, HOUR)?,
+                None => Draw::Fixed(100 * MS),
+            },
+        },
+        "rolling_restart" => ActionSpec::RollingRestart,
+        "swap" => ActionSpec::Swap {
+            store: string(section.require("store"))?,
+        },
+        "gofail" => {
+            let failpoint = string(section.require("failpoint"));
+            let terms = string(section.require("terms"));
+            ActionSpec::Gofail {
+                failpoint: failpoint?,
+                terms: terms?,
+            }
+        }
         _ => ActionSpec::Sleep,
     })
+}
+
+fn phase(field: &Field<'_>) -> Option<StepPhase> {
+    match field.string()?.as_str() {
+        "setup" => Some(StepPhase::Setup),
+        "traffic" => Some(StepPhase::Traffic),
+        other => {
+            let hint = suggest(other, ["setup", "traffic"]);
+            field.problem(format!("unknown phase {other:?}{hint}"));
+            None
+        }
+    }
 }
 
 fn binding(field: &Field<'_>) -> Option<String> {

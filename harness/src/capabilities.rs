@@ -1,0 +1,66 @@
+//! What a plan needs of the machine beyond processes and loopback, and whether the machine has it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use scenarios::plan::{Action, Place, Plan};
+
+/// A kind of fault that some machines do not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// Breakpoints in members: ptrace.
+    Symbols,
+    /// Stops at members' system calls: ptrace.
+    Syscalls,
+}
+
+impl Capability {
+    /// All of them, in the order of `gauntlet doctor`.
+    pub const ALL: [Self; 2] = [Self::Symbols, Self::Syscalls];
+
+    /// The name, as in messages and the doctor's list.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Symbols => "faults at functions",
+            Self::Syscalls => "faults at system calls",
+        }
+    }
+
+    /// Tries it, for real. Gives what was seen.
+    ///
+    /// # Errors
+    /// What is off, and why.
+    pub async fn probe(self, _launcher: &Path) -> Result<String, String> {
+        match self {
+            Self::Symbols | Self::Syscalls => Err("comes with the next commits".into()),
+        }
+    }
+}
+
+/// What a plan needs.
+#[must_use]
+pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
+    let mut needed = BTreeSet::new();
+    needed.extend(plan.planted.as_ref().map(|_| Capability::Symbols));
+    for step in &plan.steps {
+        if let Action::Arm(arm) = &step.action {
+            needed.insert(match arm.at {
+                Place::Symbol { .. } => Capability::Symbols,
+                Place::Syscall { .. } => Capability::Syscalls,
+            });
+        }
+    }
+    needed
+}
+
+/// Why a plan cannot be run on this machine, if it cannot: one line for each thing that is off.
+pub async fn missing(plan: &Plan, launcher: &Path) -> Vec<String> {
+    let mut missing = Vec::new();
+    for capability in needed(plan) {
+        if let Err(why) = capability.probe(launcher).await {
+            missing.push(format!("{}: {why}", capability.name()));
+        }
+    }
+    missing
+}
