@@ -4,6 +4,8 @@
 //! [`fault`]):
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
+//! * [`trace`]: a process killed, held or changed at an exact point of its
+//!   code, or at a system call.
 //! * [`network`]: proxies between members, which cut links.
 //! * [`disk`]: file systems that lose what was not synced, fail, and flip bits.
 //!
@@ -19,3 +21,5 @@ pub mod network;
 pub mod ports;
 pub mod process;
 mod sockets;
+pub mod symbol;
+pub mod trace;

@@ -218,7 +218,7 @@ fn errors_in_plans_have_a_line() {
     );
     let unknown = refused("do = \"defragment\"", "do = \"defrag\"");
     assert!(
-        unknown.starts_with("plan.toml:49:58: unknown variant `defrag`, expected"),
+        unknown.starts_with("plan.toml:57:58: unknown variant `defrag`, expected"),
         "{unknown}"
     );
     assert_eq!(

@@ -12,6 +12,7 @@ mod member;
 mod membership;
 mod processes;
 mod tls;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use anyhow::{Context as _, anyhow};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::ClusterPlan;
+use scenarios::plan::{ClusterPlan, Planted};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -29,6 +30,7 @@ use crate::rpc::{Endpoint, Tls};
 pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
+pub use tracing::Armed;
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct Options {
     pub launcher: PathBuf,
     /// The plan's part about members.
     pub plan: ClusterPlan,
+    /// The bug that is put into every member.
+    pub planted: Option<Planted>,
     /// Whether auth will be on.
     pub auth: bool,
     /// The run directory; members live under `members/`.
@@ -64,6 +68,7 @@ struct Inner {
     spawner: Spawner,
     proxies: Option<PeerProxies>,
     recorder: Recorder,
+    tracing: tracing::Tracing,
     members: Mutex<BTreeMap<String, Member>>,
     ports: std::sync::Mutex<Ports>,
     /// Names of the members that have been started at least once.
@@ -117,6 +122,7 @@ impl Cluster {
         }
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
+        let tracing = tracing::Tracing::new(&options.launcher);
         let cluster = Self {
             inner: Arc::new(Inner {
                 options,
@@ -125,6 +131,7 @@ impl Cluster {
                 spawner: Spawner::new()?,
                 proxies,
                 recorder,
+                tracing,
                 members: Mutex::new(members),
                 ports: std::sync::Mutex::new(ports),
                 started: watch::Sender::new(Vec::new()),
