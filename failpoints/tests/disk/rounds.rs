@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -55,50 +56,51 @@ async fn two_hundred_rounds_of_faults_and_losses() {
     assert_eq!(bench.disk.stats().await.unwrap().losses, 200);
 }
 
-/// Each writer counts up in records of its own file, and publishes what it has
-/// synced: no loss, whatever survives it, takes less.
+/// Counts up in records of a file, goes on from what was synced, and publishes
+/// what it has synced.
+fn count_up(path: &Path, synced: &AtomicU64, stop: &AtomicBool) -> std::io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let first = synced.load(Ordering::Relaxed) + 1;
+    for next in first..60_000 {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        file.write_all_at(
+            &[next.to_le_bytes(), next.to_le_bytes()].concat(),
+            next * 16,
+        )?;
+        if next.is_multiple_of(3) {
+            file.sync_data()?;
+            synced.store(next, Ordering::Release);
+        }
+    }
+    Ok(())
+}
+
+/// No loss, whatever survives it, takes what a writer has synced.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_writers_keep_what_they_synced() {
     let Some(bench) = Bench::start().await else {
         return;
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let synced: Vec<Arc<AtomicU64>> = (0..6).map(|_| Arc::default()).collect();
-    for (index, _) in synced.iter().enumerate() {
-        let file = File::create(bench.at(&format!("w{index}"))).unwrap();
+    let writers: Vec<_> = (0..6)
+        .map(|index| (bench.at(&format!("w{index}")), Arc::new(AtomicU64::new(0))))
+        .collect();
+    for (path, _) in &writers {
+        let file = File::create(path).unwrap();
         file.set_len(1 << 20).unwrap();
         file.sync_all().unwrap();
     }
-    let writers: Vec<_> = synced
-        .iter()
-        .enumerate()
-        .map(|(index, synced)| {
-            let (synced, stop) = (Arc::clone(synced), Arc::clone(&stop));
-            let path = bench.at(&format!("w{index}"));
-            thread::spawn(move || {
-                let file = File::options().write(true).open(path).unwrap();
-                let mut next = 1_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    let record = [next.to_le_bytes(), next.to_le_bytes()].concat();
-                    let at = (next % 60_000) * 16;
-                    let wrote = file.write_all_at(&record, at);
-                    let done = wrote.and_then(|()| match next.is_multiple_of(3) {
-                        true => file.sync_data(),
-                        false => Ok(()),
-                    });
-                    match done {
-                        Ok(()) if next.is_multiple_of(3) => synced.store(next, Ordering::Release),
-                        Ok(()) => {}
-                        // The power went in the middle: go on from what was
-                        // published.
-                        Err(_) => next = synced.load(Ordering::Relaxed),
-                    }
-                    next += 1;
-                }
-            })
-        })
-        .collect();
     for seed in 0..40 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let counting: Vec<_> = writers
+            .iter()
+            .cloned()
+            .map(|(path, synced)| {
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || count_up(&path, &synced, &stop))
+            })
+            .collect();
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         let tear = (seed % 2 == 0).then_some(Tear::Prefix);
         let survival = match seed % 3 {
@@ -110,22 +112,22 @@ async fn concurrent_writers_keep_what_they_synced() {
             _ => Survival::Subset { seed, tear },
         };
         bench.disk.freeze().await.unwrap();
-        let promised: Vec<u64> = synced.iter().map(|it| it.load(Ordering::Acquire)).collect();
+        stop.store(true, Ordering::Release);
         bench.disk.power_loss(survival).await.unwrap();
-        for (index, promised) in promised.into_iter().enumerate() {
-            let bytes = fs::read(bench.at(&format!("w{index}"))).unwrap();
+        for counting in counting {
+            // What was under way when the power went has failed.
+            let _ = counting.join().unwrap();
+        }
+        for (path, synced) in &writers {
+            let bytes = fs::read(path).unwrap();
             assert_eq!(bytes.len(), 1 << 20);
-            for record in 1..=promised {
-                let at = (record % 60_000) as usize * 16;
+            for record in 1..=synced.load(Ordering::Acquire) {
+                let at = record as usize * 16;
                 let found = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-                assert_eq!(found, record, "round {seed}, writer {index}");
+                assert_eq!(found, record, "round {seed}, {}", path.display());
             }
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    for writer in writers {
-        writer.join().unwrap();
-    }
-    let least = synced.iter().map(|it| it.load(Ordering::Relaxed)).min();
+    let least = writers.iter().map(|it| it.1.load(Ordering::Relaxed)).min();
     assert!(least > Some(10), "{least:?}");
 }
