@@ -12,11 +12,13 @@ pub enum Capability {
     Symbols,
     /// Stops at members' system calls: ptrace.
     Syscalls,
+    /// Disks of our own below members' data: FUSE and mount namespaces.
+    Disk,
 }
 
 impl Capability {
     /// All of them, in the order of `gauntlet doctor`.
-    pub const ALL: [Self; 2] = [Self::Symbols, Self::Syscalls];
+    pub const ALL: [Self; 3] = [Self::Symbols, Self::Syscalls, Self::Disk];
 
     /// The name, as in messages and the doctor's list.
     #[must_use]
@@ -24,6 +26,7 @@ impl Capability {
         match self {
             Self::Symbols => "faults at functions",
             Self::Syscalls => "faults at system calls",
+            Self::Disk => "disks that lose power",
         }
     }
 
@@ -41,6 +44,22 @@ impl Capability {
                 failpoints::trace::probe(launcher).syscalls?;
                 Ok("armed, hit and detached".into())
             }
+            Self::Disk => {
+                // Whoever asks may or may not be in a runtime.
+                let probe = || {
+                    let mut runtime = tokio::runtime::Builder::new_current_thread();
+                    let runtime = runtime
+                        .enable_all()
+                        .build()
+                        .map_err(|error| error.to_string())?;
+                    runtime.block_on(failpoints::disk::probe(launcher))
+                };
+                std::thread::scope(|scope| match scope.spawn(probe).join() {
+                    Ok(probed) => probed,
+                    Err(_) => Err("the probe panicked".into()),
+                })?;
+                Ok("mounted, written, lost and checked".into())
+            }
         }
     }
 }
@@ -50,6 +69,7 @@ impl Capability {
 pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     let mut needed = BTreeSet::new();
     needed.extend(plan.planted.as_ref().map(|_| Capability::Symbols));
+    needed.extend(plan.cluster.disk.map(|_| Capability::Disk));
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
             needed.insert(match arm.at {

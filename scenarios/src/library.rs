@@ -26,6 +26,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "list-append",
         "apply-crash",
         "wal-crash",
+        "power-loss",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -6,11 +6,13 @@
 //! planned times, not the same interleaving.
 
 mod armed;
+mod disk;
 mod steps;
 
 use serde::{Deserialize, Serialize};
 
 pub use armed::{Act, Arm, Edge, Place, Returns};
+pub use disk::{DiskFault, DiskFaultKind, DiskOp, DiskPlan, Survival};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
 
 /// The major version of `plan.toml`. A newer major is refused.
@@ -106,6 +108,9 @@ pub struct ClusterPlan {
     /// Whether peers talk through proxies that can cut.
     #[serde(default)]
     pub peer_proxies: bool,
+    /// Whether members' data are on disks that can lose power, and how those keep names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskPlan>,
     /// `--heartbeat-interval`, in milliseconds.
     pub heartbeat_ms: u64,
     /// `--election-timeout`, in milliseconds.

@@ -200,6 +200,7 @@ fn cluster(scenario: &Scenario, overrides: &Overrides, log: &mut Log<'_>) -> Clu
         members: overrides.members.unwrap_or(members),
         tls: spec.tls,
         peer_proxies: spec.peer_proxies,
+        disk: spec.disk,
         heartbeat_ms,
         election_ms,
         snapshot_count,

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::draw::Draw;
-use crate::plan::{Act, Edge, Expectation, Place as ArmedAt, StepPhase, UserPlan};
+use crate::plan::{
+    Act, DiskOp, DiskPlan, Edge, Expectation, Place as ArmedAt, StepPhase, Survival, UserPlan,
+};
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct ClusterSpec {
     pub(crate) members: Draw,
     pub(crate) tls: bool,
     pub(crate) peer_proxies: bool,
+    pub(crate) disk: Option<DiskPlan>,
     /// Heartbeat interval and election timeout in microseconds; none draws one of the usual pairs.
     pub(crate) timing: Option<(Draw, Draw)>,
     pub(crate) snapshot_count: Draw,
@@ -132,6 +135,25 @@ pub(crate) enum ActSpec {
     Fixed(Act),
 }
 
+/// A fault of a disk.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskFaultSpec {
+    pub(crate) fault: String,
+    pub(crate) paths: String,
+    pub(crate) hit: Draw,
+    pub(crate) times: Draw,
+    pub(crate) kind: DiskFaultKindSpec,
+    pub(crate) optional: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum DiskFaultKindSpec {
+    Eio(DiskOp),
+    Enospc(Draw),
+    SlowFsync(Draw),
+    BitFlip(Draw),
+}
+
 /// Which end, as read.
 pub(crate) const EDGES: [(&str, Edge); 2] = [("entry", Edge::Entry), ("return", Edge::Return)];
 
@@ -174,11 +196,14 @@ pub(crate) enum ActionSpec {
     RollingRestart,
     Swap { store: String },
     Gofail { failpoint: String, terms: String },
+    PowerLoss { survival: Vec<Survival> },
+    DiskFault(DiskFaultSpec),
+    DiskHeal,
     Sleep,
 }
 
 /// Actions by name, and whether each has a target.
-pub(crate) const ACTIONS: [(&str, bool); 31] = [
+pub(crate) const ACTIONS: [(&str, bool); 34] = [
     ("defragment", true),
     ("kill", true),
     ("terminate", true),
@@ -209,5 +234,8 @@ pub(crate) const ACTIONS: [(&str, bool); 31] = [
     ("rolling_restart", true),
     ("swap", true),
     ("gofail", true),
+    ("power_loss", true),
+    ("disk_fault", true),
+    ("disk_heal", true),
     ("sleep", false),
 ];

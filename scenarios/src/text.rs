@@ -70,6 +70,7 @@ impl Plan {
             members,
             tls,
             peer_proxies,
+            disk,
             heartbeat_ms,
             election_ms,
             snapshot_count,
@@ -80,6 +81,9 @@ impl Plan {
         line(&mut text, "members", members);
         line(&mut text, "tls", tls);
         line(&mut text, "peer_proxies", peer_proxies);
+        if let Some(disk) = disk {
+            line(&mut text, "disk", disk);
+        }
         line(&mut text, "heartbeat_ms", heartbeat_ms);
         line(&mut text, "election_ms", election_ms);
         line(&mut text, "snapshot_count", snapshot_count);

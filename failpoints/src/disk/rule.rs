@@ -236,6 +236,14 @@ impl Rules {
         armed.1.iter().find(|it| it.id == id).map(|it| it.hits)
     }
 
+    /// An operation was refused for want of space: counted for every quota.
+    pub(super) fn refused(&self) {
+        for armed in &mut self.lock().1 {
+            let quota = matches!(armed.rule.effect, Effect::Quota { .. });
+            armed.hits += u64::from(quota);
+        }
+    }
+
     /// The lowest quota in force.
     pub(super) fn quota(&self) -> Option<u64> {
         let armed = self.lock();

@@ -87,6 +87,10 @@ impl Shared {
                 _ if met.error => Err(eio()),
                 _ => act(&shared, &met),
             };
+            let full = |error: &io::Error| error.raw_os_error() == Some(libc::ENOSPC);
+            if met.quota.is_some() && done.as_ref().is_err_and(full) {
+                shared.rules.refused();
+            }
             drop(pass);
             reply(done);
         };

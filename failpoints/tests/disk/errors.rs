@@ -99,7 +99,7 @@ async fn a_full_disk_refuses_until_the_quota_is_lifted() {
     // A smaller file makes room.
     wal.set_len(1 << 20).unwrap();
     db.write_all_at(&more, 1 << 20).unwrap();
-    bench.disk.clear(rule).await.unwrap();
+    assert_eq!(bench.disk.clear(rule).await.unwrap(), Some(2));
     db.write_all_at(&vec![1; 4 << 20], 0).unwrap();
     assert_eq!(fs::read(bench.at("db")).unwrap().len(), 4 << 20);
 }

@@ -81,6 +81,7 @@ mod tests {
             members: 1,
             tls: false,
             peer_proxies: true,
+            disk: None,
             heartbeat_ms: 50,
             election_ms: 500,
             snapshot_count: 100,

@@ -31,6 +31,8 @@ pub(super) struct Member {
     pub(super) life: Life,
     pub(super) paused: bool,
     pub(super) cut: bool,
+    /// Its disk fails by the plan: that it may end by itself is the plan's doing.
+    pub(super) excused: bool,
     /// What it is started with, again after a kill.
     pub(super) initial_cluster: String,
     pub(super) existing: bool,

@@ -68,6 +68,9 @@ impl Cluster {
         if let Some(proxies) = &self.inner.proxies {
             add_proxy(proxies, name, &member).await?;
         }
+        if let Some(disks) = &self.inner.disks {
+            disks.mount(name, &member.data_dir()).await?;
+        }
         let scheme = if self.inner.tls.is_some() {
             "https"
         } else {

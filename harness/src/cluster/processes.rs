@@ -47,6 +47,7 @@ impl Cluster {
             .collect();
         let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
+        spec.namespaces = inner.disks.iter().map(|disks| disks.namespace()).collect();
         let process = inner
             .spawner
             .spawn(spec)
@@ -68,6 +69,9 @@ impl Cluster {
             log_from,
             planned: planned.clone(),
         });
+        if let Some(running) = member.running.as_ref().filter(|_| member.excused) {
+            running.plan_end();
+        }
         member.life = Life::Up;
         member.paused = false;
         let log = member.log();
@@ -150,7 +154,7 @@ impl Cluster {
     }
 
     /// Marks a running member as about to be ended by the plan.
-    async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
+    pub(super) async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
         let mut members = self.inner.members.lock().await;
         let member = find_mut(&mut members, name)?;
         let Some(running) = &member.running else {
@@ -298,7 +302,7 @@ impl Cluster {
         for end in ends {
             end.exit().await;
         }
-        Ok(())
+        self.heal_disks().await
     }
 
     /// How a member that should run has ended, with its last log lines; `None` while it runs.

@@ -52,6 +52,7 @@ pub fn plan(shape: Shape) -> Plan {
             members: 3,
             tls: false,
             peer_proxies: false,
+            disk: None,
             heartbeat_ms: 100,
             election_ms: 1_000,
             snapshot_count: 100_000,

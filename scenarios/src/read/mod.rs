@@ -4,6 +4,7 @@
 //! each with the nearest names, and so that values that may be drawn stay one type.
 
 mod armed;
+mod disk;
 mod section;
 mod steps;
 mod when;
@@ -116,6 +117,7 @@ fn cluster(mut section: Section<'_>) -> ClusterSpec {
         members: members.unwrap_or(Draw::Fixed(3)),
         tls: boolean(section.take("tls")),
         peer_proxies: boolean(section.take("peer_proxies")),
+        disk: section.take("disk").and_then(|field| disk::plan(&field)),
         timing,
         snapshot_count: draw(section.take("snapshot_count"), Unit::Count, 1, 1_000_000)
             .unwrap_or_else(|| Draw::AnyOf([100, 1_000, 10_000, 100_000].map(Draw::Fixed).into())),
