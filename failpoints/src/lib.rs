@@ -11,6 +11,7 @@
 //!   cuts, blackholes, slow links.
 //! * [`netns`]: members in network namespaces, whose links lose packets.
 //! * [`gofail`]: points of binaries that were built with gofail.
+//! * [`disk`]: file systems that lose what was not synced, fail, and flip bits.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -18,6 +19,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod disk;
 pub mod fault;
 pub mod gofail;
 pub mod netns;

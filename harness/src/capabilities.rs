@@ -14,11 +14,13 @@ pub enum Capability {
     Syscalls,
     /// Members in network namespaces: root, and ip(8).
     Namespaces,
+    /// Disks of our own below members' data: FUSE and mount namespaces.
+    Disk,
 }
 
 impl Capability {
     /// All of them, in the order of `gauntlet doctor`.
-    pub const ALL: [Self; 3] = [Self::Symbols, Self::Syscalls, Self::Namespaces];
+    pub const ALL: [Self; 4] = [Self::Symbols, Self::Syscalls, Self::Disk, Self::Namespaces];
 
     /// The name, as in messages and the doctor's list.
     #[must_use]
@@ -26,6 +28,7 @@ impl Capability {
         match self {
             Self::Symbols => "faults at functions",
             Self::Syscalls => "faults at system calls",
+            Self::Disk => "disks that lose power",
             Self::Namespaces => "network namespaces",
         }
     }
@@ -36,6 +39,12 @@ impl Capability {
         match self {
             Self::Symbols | Self::Syscalls => {
                 "ptrace must be allowed: in a container --cap-add=SYS_PTRACE, on a host kernel.yama.ptrace_scope below 3"
+            }
+            Self::Disk => {
+                "root and /dev/fuse are needed: in a container --cap-add=SYS_ADMIN --device=/dev/fuse"
+            }
+            Self::Namespaces => {
+                "root and ip(8) are needed: in a container --cap-add=SYS_ADMIN --cap-add=NET_ADMIN, package iproute2"
             }
         }
     }
@@ -58,6 +67,11 @@ impl Capability {
             Self::Syscalls => {
                 failpoints::trace::probe(launcher).syscalls?;
                 Ok("armed, hit and detached".into())
+            }
+            Self::Disk => {
+                let launcher = launcher.to_owned();
+                alone(async move { failpoints::disk::probe(&launcher).await })?;
+                Ok("mounted, written, lost and checked".into())
             }
         }
     }
@@ -87,6 +101,7 @@ pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     if plan.cluster.network == Network::Namespaces {
         needed.insert(Capability::Namespaces);
     }
+    needed.extend(plan.cluster.disk.map(|_| Capability::Disk));
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
             needed.insert(match arm.at {

@@ -42,6 +42,8 @@ pub(super) struct Member {
     pub(super) cut: bool,
     /// Without a majority, by broken links that are no cut of its own.
     pub(super) severed: bool,
+    /// Its disk fails by the plan: that it may end by itself is the plan's doing.
+    pub(super) excused: bool,
     /// What it is started with, again after a kill.
     pub(super) initial_cluster: String,
     pub(super) existing: bool,

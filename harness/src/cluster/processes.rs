@@ -50,6 +50,8 @@ impl Cluster {
         let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
         spec.namespaces.extend(member.namespace.clone());
+        let disks = inner.disks.iter().map(|disks| disks.namespace());
+        spec.namespaces.extend(disks);
         let process = inner
             .spawner
             .spawn(spec)
@@ -81,6 +83,9 @@ impl Cluster {
             log_from,
             planned: planned.clone(),
         });
+        if let Some(running) = member.running.as_ref().filter(|_| member.excused) {
+            running.plan_end();
+        }
         member.life = Life::Up;
         member.paused = false;
         let log = member.log();
@@ -163,7 +168,7 @@ impl Cluster {
     }
 
     /// Marks a running member as about to be ended by the plan.
-    async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
+    pub(super) async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
         let mut members = self.inner.members.lock().await;
         let member = find_mut(&mut members, name)?;
         let Some(running) = &member.running else {
@@ -311,7 +316,7 @@ impl Cluster {
         for end in ends {
             end.exit().await;
         }
-        Ok(())
+        self.heal_disks().await
     }
 
     /// How a member that should run has ended, with its last log lines; `None` while it runs.
