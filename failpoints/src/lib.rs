@@ -7,9 +7,8 @@
 //! * [`network`]: proxies between members, which cut links.
 //! * [`gofail`]: points of binaries that were built with gofail.
 //!
-//! [`symbol`] finds functions of stripped release binaries by name.
-//!
-//! [`ports`] hands out the loopback ports both need.
+//! [`symbol`] finds functions of stripped release binaries by name; [`ports`]
+//! hands out loopback ports.
 //!
 //! Linux only: the crate reads `/proc` and relies on parent-death signals.
 
