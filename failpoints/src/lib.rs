@@ -13,7 +13,7 @@
 //! * [`gofail`]: points of binaries that were built with gofail.
 //! * [`disk`]: file systems that lose what was not synced, fail, and flip bits.
 //!
-//! [`ports`] hands out the loopback ports both need.
+//! [`ports`] hands out loopback ports.
 //!
 //! Linux only: the crate reads `/proc` and relies on parent-death signals.
 

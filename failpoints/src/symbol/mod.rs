@@ -16,6 +16,7 @@ mod elf;
 mod error;
 mod nearest;
 mod pattern;
+mod places;
 mod process;
 mod results;
 mod table;
