@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::checks::{self, Run};
 use crate::history::{
-    FaultRecord, ObservationRecord, ReadError, Reader, Record, SCHEMA_MAJOR, SCHEMA_MINOR,
-    StreamRecord,
+    FaultPhase, FaultRecord, ObservationRecord, ReadError, Reader, Record, SCHEMA_MAJOR,
+    SCHEMA_MINOR, StreamRecord,
 };
 use crate::linearizable;
 use crate::stats;
@@ -141,6 +141,8 @@ pub struct Options<'a> {
     /// Set if the harness itself failed, to what failed: the exit code is then at least
     /// [`Exit::HarnessFault`].
     pub harness_fault: Option<String>,
+    /// Known bugs that were put into the store for this run, a line each.
+    pub planted: Vec<String>,
     /// Bounds of the linearizability check.
     pub linearizable: linearizable::Options<'a>,
 }
@@ -166,7 +168,22 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
     let mut checks = vec![report];
     checks.extend(checks::all(&view));
     if !run.complete.all() {
-        withhold(&mut checks, run.complete);
+        let missing = run.complete.missing().join(", ");
+        let title = format!(
+            "the run directory is a prefix ({missing} did not reach the end): the promise was kept up to there"
+        );
+        withhold(
+            &mut checks,
+            &title,
+            "kept so far, but the records are a prefix",
+        );
+    }
+    for skipped in skipped_faults(&run.faults) {
+        withhold(
+            &mut checks,
+            &skipped,
+            "kept, but a fault of the plan never happened",
+        );
     }
     let (verdict, guarantee, exit) = combine(&checks, run.complete.all(), harness_fault.is_some());
     let linearizable::Options {
@@ -192,6 +209,7 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
         minor: SCHEMA_MINOR,
         build: options.build.clone(),
         options: named,
+        planted: options.planted.clone(),
         complete: run.complete.all(),
         verdict,
         exit: exit.code(),
@@ -273,22 +291,32 @@ fn torn(mut report: CheckReport, engine: &str, violations: &[Finding]) -> (Check
     (report, fault)
 }
 
-/// Turns what holds in a prefix into what is not known of the whole.
-fn withhold(checks: &mut [CheckReport], complete: Complete) {
-    let missing = complete.missing().join(", ");
+/// Faults that the plan counts on and that never happened. A run without them says nothing about the
+/// store, so it is not green.
+fn skipped_faults(faults: &[FaultRecord]) -> Vec<String> {
+    let skipped = faults.iter().filter_map(|record| match record {
+        FaultRecord::Fault {
+            phase: FaultPhase::Skipped,
+            detail,
+            ..
+        } => Some(detail.clone()),
+        _ => None,
+    });
+    skipped.collect()
+}
+
+/// Turns what holds as far as the records go into what is not known.
+fn withhold(checks: &mut [CheckReport], title: &str, summary: &str) {
     for check in checks
         .iter_mut()
         .filter(|check| check.verdict == Verdict::Holds)
     {
         check.verdict = Verdict::Inconclusive;
-        check.summary = format!(
-            "kept so far, but the records are a prefix: {}",
-            check.summary
-        );
+        check.summary = format!("{summary}: {}", check.summary);
         check.findings.insert(
             0,
             Finding {
-                title: format!("the run directory is a prefix ({missing} did not reach the end): the promise was kept up to there"),
+                title: title.to_owned(),
                 explanation: vec![check.summary.clone()],
                 operations: vec![],
                 observations: vec![],

@@ -225,6 +225,10 @@ pub struct Judgement {
     pub build: String,
     /// Options the judgement depends on, name and value (budgets).
     pub options: Vec<(String, String)>,
+    /// Known bugs that were put into the store for this run, a line each: what is violated then
+    /// says nothing about the store as it is shipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planted: Vec<String>,
     /// Whether the run directory was complete (all three streams had their footer).
     pub complete: bool,
     /// The run's verdict: violated if any check is; else inconclusive if any is, or if the

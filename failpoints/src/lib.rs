@@ -4,8 +4,13 @@
 //! [`fault`]):
 //!
 //! * [`process`]: members as child processes: started, paused, killed, reaped.
+//! * [`trace`]: a process killed, held or changed at an exact point of its
+//!   code, or at a system call; [`symbol`] finds the functions of stripped
+//!   release binaries by name.
+//! * [`network`]: proxies between members, and between clients and members:
+//!   cuts, blackholes, slow links.
 //! * [`netns`]: members in network namespaces, whose links lose packets.
-//! * [`network`]: proxies between members, and between clients and members: cuts, blackholes, slow links.
+//! * [`gofail`]: points of binaries that were built with gofail.
 //!
 //! [`ports`] hands out the loopback ports both need.
 //!
@@ -14,8 +19,11 @@
 #![deny(unsafe_code)]
 
 pub mod fault;
+pub mod gofail;
 pub mod netns;
 pub mod network;
 pub mod ports;
 pub mod process;
 mod sockets;
+pub mod symbol;
+pub mod trace;

@@ -34,13 +34,20 @@ impl Capability {
     ///
     /// # Errors
     /// What is off, and why.
-    pub async fn probe(self, launcher: &Path) -> Result<String, String> {
+    pub fn probe(self, launcher: &Path) -> Result<String, String> {
         match self {
             Self::Namespaces => {
-                failpoints::netns::probe(launcher).await?;
+                failpoints::netns::probe(launcher)?;
                 Ok("packets between two of them were dropped".into())
             }
-            Self::Symbols | Self::Syscalls => Err("comes with the next commits".into()),
+            Self::Symbols => {
+                let made_of = failpoints::trace::probe(launcher).code?;
+                Ok(format!("armed, hit and detached, by {made_of}"))
+            }
+            Self::Syscalls => {
+                failpoints::trace::probe(launcher).syscalls?;
+                Ok("armed, hit and detached".into())
+            }
         }
     }
 }
@@ -65,10 +72,10 @@ pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
 }
 
 /// Why a plan cannot be run on this machine, if it cannot: one line for each thing that is off.
-pub async fn missing(plan: &Plan, launcher: &Path) -> Vec<String> {
+pub fn missing(plan: &Plan, launcher: &Path) -> Vec<String> {
     let mut missing = Vec::new();
     for capability in needed(plan) {
-        if let Err(why) = capability.probe(launcher).await {
+        if let Err(why) = capability.probe(launcher) {
             missing.push(format!("{}: {why}", capability.name()));
         }
     }

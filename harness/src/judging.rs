@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use checker::verdict::Judgement;
 use reports::Directory;
+use scenarios::plan::Plan;
 
 use crate::BUILD;
 use crate::run_dir::write_whole;
@@ -19,21 +20,23 @@ pub fn judge(dir: &Path) -> anyhow::Result<Judgement> {
         build: BUILD.to_owned(),
         ..Default::default()
     };
-    options.linearizable.foreign_compactions = compacts_by_itself(dir)?;
+    let plan = read_plan(dir)?;
+    options.linearizable.foreign_compactions = compacts_by_itself(&plan);
+    options.planted = plan.planted.iter().map(scenarios::bugs::told).collect();
     Ok(checker::judge::judge(&records, &options))
 }
 
-/// Whether the plan's flags let members compact on their own account, unrecorded.
-fn compacts_by_itself(dir: &Path) -> anyhow::Result<bool> {
+fn read_plan(dir: &Path) -> anyhow::Result<Plan> {
     let path = dir.join("plan.toml");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let plan = scenarios::plan::Plan::from_toml(&path.display().to_string(), &text)?;
-    Ok(plan
-        .cluster
-        .flags
-        .iter()
-        .any(|flag| flag.contains("auto-compaction")))
+    Ok(Plan::from_toml(&path.display().to_string(), &text)?)
+}
+
+/// Whether the plan's flags let members compact on their own account, unrecorded.
+fn compacts_by_itself(plan: &Plan) -> bool {
+    let flags = &plan.cluster.flags;
+    flags.iter().any(|flag| flag.contains("auto-compaction"))
 }
 
 /// Judges, and writes `verdict.json`, `witness.txt` and `report.html`.

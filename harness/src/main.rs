@@ -5,5 +5,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     failpoints::process::launcher_main();
+    failpoints::trace::tracer_main();
     ExitCode::from(harness::cli::main().code())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use checker::history::Phase;
+use checker::history::{FaultPhase, Phase};
 use checker::verdict::{Judgement, Verdict};
 use scenarios::plan::{Plan, StepPhase};
 use tokio::sync::watch;
@@ -152,6 +152,7 @@ async fn drive(
         version: plan.store.version.clone(),
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
+        planted: plan.planted.clone(),
         auth: plan.auth.is_some(),
         dir: dir.to_owned(),
         first_port: options.first_port,
@@ -159,6 +160,14 @@ async fn drive(
     let cluster = Cluster::start(cluster_options, recorder.clone()).await?;
     let admin = Admin::new(cluster.clone(), recorder);
     let result = phases(plan, &admin, progress).await;
+    if plan.planted.is_some() && cluster.planted_hits() == 0 {
+        let why = "the planted bug's function was never called where it is skipped";
+        let step = plan.steps.len();
+        let recorder = admin.recorder();
+        recorder
+            .fault(step, "plant", &[], FaultPhase::Skipped, why)
+            .await?;
+    }
     progress.phase("stopping members");
     cluster.stop().await?;
     let faults = result?;
@@ -189,6 +198,7 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     stop.send_replace(true);
     end_clients(clients, admin).await?;
     faults += walked?;
+    nemesis.disarm_all().await?;
 
     progress.phase("healing");
     wind_down::enter(admin, Phase::Heal).await?;

@@ -44,6 +44,9 @@ pub fn header(plan: &Plan) -> String {
         &plan.store.sha256.get(..12).unwrap_or(&plan.store.sha256)
     );
     let _ = writeln!(text, "  seed {}", plan.seed);
+    if let Some(planted) = &plan.planted {
+        let _ = writeln!(text, "  planted {}", scenarios::bugs::told(planted));
+    }
     for (name, value) in &plan.drawn {
         let _ = writeln!(text, "  {name} = {value}");
     }
@@ -83,6 +86,9 @@ pub fn judgement(judgement: &Judgement) -> String {
         "verdict: {}{guarantee}",
         verdict_name(judgement.verdict)
     );
+    for planted in &judgement.planted {
+        let _ = writeln!(text, "planted in the store for this run: {planted}");
+    }
     if !judgement.complete {
         let _ = writeln!(text, "the run directory is a prefix: the run was cut short");
     }

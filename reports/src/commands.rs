@@ -23,6 +23,9 @@ pub(crate) fn run_again(run: &Run<'_>) -> String {
     if !plan.store.spec.is_empty() {
         command.push_str(&format!(" --store {}", quoted(&plan.store.spec)));
     }
+    if let Some(planted) = &plan.planted {
+        command.push_str(&format!(" --bug {}", quoted(&planted.issue)));
+    }
     command.push_str(&format!(" --seed {}", quoted(&plan.seed)));
     command
 }

@@ -116,6 +116,9 @@ fn head(text: &mut Text, recorded: &Recorded<'_>) {
         text.fact("issue", &plan.issue);
     }
     text.fact("store", &store(recorded));
+    for planted in &judgement.planted {
+        text.fact("planted", planted);
+    }
     let started = recorded
         .started_unix_ns
         .map(|at| format!(", from {}", clock::utc(at)));

@@ -38,6 +38,7 @@
 //!    overridden plans and for plans that were edited by hand.
 //! 6. [`plan::Plan::to_toml`], [`plan::Plan::from_toml`]: the text of a plan.
 //! 7. [`expectation`]: what is expected of a version.
+//! 8. [`bugs`]: known bugs that can be put back into a fixed release.
 //!
 //! # What a seed means
 //!
@@ -48,6 +49,7 @@
 //! scenario file needs no new name: a plan is reproduced from its own text, not from its seed.
 #![forbid(unsafe_code)]
 
+pub mod bugs;
 mod check;
 mod draw;
 mod error;

@@ -24,6 +24,8 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "auth-stale-permissions",
         "auth-txn-read",
         "list-append",
+        "apply-crash",
+        "wal-crash",
         "partitions",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {

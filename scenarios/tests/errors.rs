@@ -1,6 +1,6 @@
 //! What a malformed scenario file is answered with, word for word.
 
-use scenarios::{Scenario, find};
+use scenarios::{Scenario, find, library};
 
 /// Checks the errors of a file whose first two lines are its name and title.
 #[track_caller]
@@ -315,11 +315,14 @@ fn violated_without_saying_what() {
 
 #[test]
 fn unknown_scenario() {
+    let names: Vec<_> = library().iter().map(|one| one.name.as_str()).collect();
     assert_eq!(
         find("defrag-crsh").unwrap_err().to_string(),
-        "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\"? Allowed: steady, \
-         random-kills, defrag-crash, auth-member-add, auth-stale-permissions, \
-         auth-txn-read, list-append, partitions (or name a file: by a path with a '/', or ending in .toml)"
+        format!(
+            "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\"? Allowed: {} (or name a \
+             file: by a path with a '/', or ending in .toml)",
+            names.join(", ")
+        )
     );
     let error = find("no-such-dir/my.toml").unwrap_err().to_string();
     assert!(error.starts_with("no-such-dir/my.toml: "), "{error}");

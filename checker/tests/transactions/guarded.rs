@@ -238,7 +238,8 @@ proptest! {
         let mut records = simulate(seed, 300);
         let mut failed: Vec<_> = answers(&mut records).filter(|a| !a.succeeded).collect();
         prop_assume!(!failed.is_empty());
-        let at = seed as usize % failed.len();
+        // Among the earlier ones: what the last appended, nobody may have read since.
+        let at = seed as usize % failed.len().div_ceil(2);
         failed[at].succeeded = true;
         for answer in &mut failed[at].responses {
             *answer = TxnOpResponse::Put(PutResponse::default());

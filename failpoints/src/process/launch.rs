@@ -31,7 +31,8 @@ pub(super) const READY: u8 = b'R';
 /// Call it first in `main`, before any thread, runtime or argument parser. It
 /// asks for SIGKILL at the parent's death, moves to a process group of its
 /// own, makes sure that the parent did not die before that, enters the
-/// namespaces, and executes the binary with `/dev/null` as standard input.
+/// namespaces, lets a sibling trace it, and executes the binary with
+/// `/dev/null` as standard input.
 ///
 /// Sources: prctl(2) `PR_SET_PDEATHSIG` (kept across execve, lost for set-uid
 /// binaries), setpgid(2), setns(2).
@@ -77,6 +78,7 @@ fn become_member(
         return Err(format!("the parent {parent} is gone"));
     }
     enter(&namespaces)?;
+    crate::trace::let_anyone_trace();
     let null = File::open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
     dup2_stdin(&null).map_err(|e| format!("dup2: {e}"))?;
     report

@@ -10,6 +10,7 @@ mod model;
 mod prune;
 mod reproduce;
 mod run;
+mod symbols;
 
 use std::path::PathBuf;
 
@@ -54,13 +55,16 @@ enum Verb {
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
     /// List the scenarios.
-    List,
+    List(list::Args),
     /// Install and find etcd releases.
     #[command(subcommand, after_help = etcd::EXAMPLES)]
     Etcd(etcd::Verb),
     /// Check the design behind a scenario in every state, with its bug and without.
     #[command(after_help = model::EXAMPLES)]
     Model(model::Args),
+    /// Find functions of a Go binary: where they begin and return, and whether one can be skipped.
+    #[command(after_help = symbols::EXAMPLES)]
+    Symbols(symbols::Args),
     /// Delete old run directories.
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::Args),
@@ -93,9 +97,10 @@ pub fn main() -> Exit {
         Verb::Report(args) => check::report(&args),
         Verb::History(verb) => history::main(&verb),
         Verb::Reproduce(args) => reproduce::main(&args),
-        Verb::List => list::main(),
+        Verb::List(args) => list::main(&args),
         Verb::Etcd(verb) => etcd::main(verb),
         Verb::Model(args) => model::main(&args),
+        Verb::Symbols(args) => symbols::main(&args),
         Verb::Prune(args) => prune::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
     };
@@ -110,6 +115,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     let user = error.chain().any(|cause| {
         cause.is::<Usage>()
             || cause.is::<scenarios::Error>()
+            || cause.is::<failpoints::symbol::SymbolError>()
             || matches!(
                 cause.downcast_ref::<failpoints::ports::PortError>(),
                 Some(

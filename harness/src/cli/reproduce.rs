@@ -80,7 +80,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         first_port: None,
     };
     let runtime = runtime()?;
-    let missing = runtime.block_on(missing(&plan, &options.launcher));
+    let missing = missing(&plan, &options.launcher);
     if !missing.is_empty() {
         eprintln!(
             "gauntlet: the plan cannot be run here: {}",

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use checker::verdict::{Exit, Guarantee, Verdict};
 use clap::Args as ClapArgs;
 use scenarios::Overrides;
+use scenarios::bugs::{Planting, plant};
 use scenarios::plan::{Action, ExpectedVerdict, Plan, StorePin};
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ Examples:
   gauntlet run defrag-crash --store etcd@3.5.1
   gauntlet run defrag-crash auth-member-add --store etcd@3.5.16 --runs 20 --expect holds
   gauntlet run defrag-crash --store etcd@3.5.1 --expect violated:linearizable
+  gauntlet run defrag-crash --store etcd@3.5.16 --bug 14685
   gauntlet run ./my-scenario.toml --store /usr/bin/etcd --seed 7 --json
 
 A seed gives a plan: the same requests and faults at the same planned times. Real processes are not
@@ -70,6 +72,10 @@ pub(super) struct Args {
     /// Take members' ports from here upwards, instead of free ones.
     #[arg(long, value_name = "PORT")]
     first_port: Option<u16>,
+    /// Put a known bug back into a release that has its fix, by its issue: 14685, for example. See
+    /// `gauntlet list --bugs`.
+    #[arg(long, value_name = "ISSUE")]
+    bug: Option<String>,
     /// Keep members' data directories whatever the verdict.
     #[arg(long)]
     keep_data: bool,
@@ -160,7 +166,15 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             let mut plan = scenarios::plan(scenario, first.wrapping_add(number), &overrides)?;
             plan.store = pin_and_binary.0.clone();
             options.swaps = pin_swaps(&mut plan)?;
-            let missing = runtime.block_on(missing(&plan, &options.launcher));
+            if let Some(issue) = &args.bug
+                && plant(&mut plan, issue)? == Planting::AlreadyPresent
+            {
+                eprintln!(
+                    "gauntlet: {} has #{issue} as it is: nothing is planted",
+                    plan.store.version
+                );
+            }
+            let missing = missing(&plan, &options.launcher);
             if !missing.is_empty() {
                 let (line, one) = skipped(&plan, &missing);
                 if args.json {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use failpoints::ports::PortLease;
 use failpoints::process::{ExitStatus, Process};
@@ -49,19 +49,52 @@ pub(super) struct Member {
 /// A member's process.
 pub(super) struct Running {
     pub(super) process: Process,
+    /// What it runs.
+    pub(super) binary: PathBuf,
     /// Where its part of the log begins, in bytes.
     pub(super) log_from: u64,
-    /// Whether the end of the process, when it comes, is the plan's doing.
-    pub(super) end_is_planned: Arc<AtomicBool>,
+    pub(super) planned: Arc<Planned>,
+}
+
+/// Which ends of a process are the plan's doing.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    any: AtomicBool,
+    /// Armed faults that may kill it.
+    kills: AtomicU32,
+}
+
+impl Planned {
+    /// Whether this end is the plan's doing. An armed kill is SIGKILL, so that a panic before it is
+    /// not taken for it.
+    pub(super) fn covers(&self, status: ExitStatus) -> bool {
+        let killed = status == ExitStatus::Signal(nix::libc::SIGKILL);
+        self.any.load(Ordering::SeqCst) || (killed && self.kills.load(Ordering::SeqCst) > 0)
+    }
 }
 
 impl Running {
     pub(super) fn plan_end(&self) {
-        self.end_is_planned.store(true, Ordering::SeqCst);
+        self.planned.any.store(true, Ordering::SeqCst);
+    }
+
+    /// Counts the armed faults that may kill it.
+    pub(super) fn expect_kill(&self, armed: bool) {
+        if armed {
+            self.planned.kills.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.planned.kills.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     pub(super) fn ended(&self) -> Option<ExitStatus> {
         self.process.exited()
+    }
+
+    /// Whether it has ended, by the plan.
+    pub(super) fn ended_by_plan(&self) -> bool {
+        self.ended()
+            .is_some_and(|status| self.planned.covers(status))
     }
 }
 

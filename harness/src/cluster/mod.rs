@@ -12,6 +12,7 @@ mod member;
 mod membership;
 mod processes;
 mod tls;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -23,7 +24,7 @@ use failpoints::netns::{Namespaces, addresses_of};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::{ClusterPlan, Network};
+use scenarios::plan::{ClusterPlan, Network, Planted};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -31,6 +32,7 @@ use crate::rpc::{Endpoint, Tls};
 pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
+pub use tracing::Armed;
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct Options {
     pub launcher: PathBuf,
     /// The plan's part about members.
     pub plan: ClusterPlan,
+    /// The bug that is put into every member.
+    pub planted: Option<Planted>,
     /// Whether auth will be on.
     pub auth: bool,
     /// The run directory; members live under `members/`.
@@ -67,6 +71,7 @@ struct Inner {
     proxies: Option<PeerProxies>,
     namespaces: Option<Namespaces>,
     recorder: Recorder,
+    tracing: tracing::Tracing,
     members: Mutex<BTreeMap<String, Member>>,
     broken_links: std::sync::Mutex<Vec<links::Broken>>,
     ports: std::sync::Mutex<Ports>,
@@ -133,6 +138,11 @@ impl Cluster {
         }
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
+        let tracing = tracing::Tracing::new(&options.launcher);
+        if let Some(bug) = &options.planted {
+            let prepared = tracing.prepare(bug, &options.binary).await;
+            prepared.with_context(|| format!("cannot plant #{}", bug.issue))?;
+        }
         let cluster = Self {
             inner: Arc::new(Inner {
                 options,
@@ -142,6 +152,7 @@ impl Cluster {
                 proxies,
                 namespaces,
                 recorder,
+                tracing,
                 members: Mutex::new(members),
                 broken_links: std::sync::Mutex::default(),
                 ports: std::sync::Mutex::new(ports),

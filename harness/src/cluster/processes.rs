@@ -1,15 +1,14 @@
 //! Members as processes: started, signalled, waited for, and looked at when they end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use checker::history::{LogLine, ObservationRecord, ProcessEvent, ProcessEventKind};
 use failpoints::process::{ExitStatus, Handle, SpawnSpec};
 
 use super::flags::Flags;
-use super::member::{Life, Member, Running};
+use super::member::{Life, Member, Planned, Running};
 use super::{Cluster, LogTail, find_mut, logs};
 
 /// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
@@ -59,12 +58,27 @@ impl Cluster {
         if let (Some(proxies), true) = (&inner.proxies, inner.options.plan.peer_proxies) {
             proxies.register(name, process.pid())?;
         }
-        let end_is_planned = Arc::new(AtomicBool::new(false));
+        let planned = Arc::new(Planned::default());
         let handle = process.handle();
+        if let Some(bug) = &inner.options.planted {
+            // Stopped in its first moments, so that it has the bug in all that it does.
+            handle.pause()?;
+            let start = Instant::now();
+            let planting = inner.tracing.plant(bug, &handle, &member.binary).await;
+            planting.with_context(|| format!("cannot plant #{} in {name}", bug.issue))?;
+            handle.resume()?;
+            let took = start.elapsed().as_millis();
+            let note = format!(
+                "#{} planted in {name}, which was stopped for {took} ms",
+                bug.issue
+            );
+            inner.recorder.note(note).await?;
+        }
         member.running = Some(Running {
             process,
+            binary: member.binary.clone(),
             log_from,
-            end_is_planned: end_is_planned.clone(),
+            planned: planned.clone(),
         });
         member.life = Life::Up;
         member.paused = false;
@@ -96,7 +110,7 @@ impl Cluster {
         let name = name.to_owned();
         tokio::spawn(async move {
             let status = handle.exit().await;
-            let planned = end_is_planned.load(Ordering::SeqCst);
+            let planned = planned.covers(status);
             let last_lines = if planned {
                 Vec::new()
             } else {
@@ -234,7 +248,10 @@ impl Cluster {
         let members = self.inner.members.lock().await;
         let up = |m: &Member| m.life == Life::Up && m.running.is_some();
         let paused = members.iter().filter(|(_, m)| m.paused && up(m));
-        let down = members.iter().filter(|(_, m)| m.life == Life::Down);
+        let killed = |m: &Member| m.running.as_ref().is_some_and(Running::ended_by_plan);
+        let down = members
+            .iter()
+            .filter(|(_, m)| m.life == Life::Down || (m.life == Life::Up && killed(m)));
         (
             paused.map(|(n, _)| n.clone()).collect(),
             down.map(|(n, _)| n.clone()).collect(),
@@ -300,8 +317,9 @@ impl Cluster {
     pub async fn unexpected_end(&self, name: &str) -> Option<String> {
         let members = self.inner.members.lock().await;
         let member = members.get(name)?;
-        let status = member.running.as_ref()?.ended()?;
-        if member.life != Life::Up {
+        let running = member.running.as_ref()?;
+        let status = running.ended()?;
+        if member.life != Life::Up || running.ended_by_plan() {
             return None;
         }
         let lines = logs::last_lines(&member.log(), 3).join("\n    ");

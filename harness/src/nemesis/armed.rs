@@ -1,29 +1,310 @@
-//! Faults that wait in a process.
+//! Faults that wait in a process: armed, hit, taken back.
 
-use anyhow::bail;
-use scenarios::plan::Arm;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use checker::history::FaultPhase;
+use failpoints::process::Handle;
+use failpoints::trace::Event;
+use scenarios::plan::{Act, Arm};
+use tokio::sync::{Mutex, broadcast, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::Nemesis;
+use crate::cluster::Armed;
+use crate::recorder::Recorder;
+
+/// Hits recorded of each arm; the rest is counted.
+const HITS_RECORDED_MAX: u64 = 20;
+
+/// How long a member may take to end that was killed.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The faults that steps have armed, by name.
+#[derive(Clone)]
+pub(super) struct Faults {
+    table: Arc<Mutex<BTreeMap<String, Fault>>>,
+    /// Counts every hit of any fault, to wait for.
+    hits: watch::Sender<u64>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            table: Arc::default(),
+            hits: watch::Sender::new(0),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fault {
+    step: usize,
+    /// Some step that arms it counts on a hit.
+    needed: bool,
+    kills: bool,
+    armed: Vec<Watched>,
+    /// Hits that were acted on, in the whole run.
+    acted: u64,
+    /// Those since it was last armed.
+    acted_since: u64,
+    /// Processes that it has killed.
+    killed: Vec<Handle>,
+}
+
+/// A fault armed in one process, and the task that writes down what happens to it.
+struct Watched {
+    armed: Arc<Armed>,
+    over: oneshot::Sender<()>,
+    watcher: JoinHandle<()>,
+}
 
 impl Nemesis {
     pub(super) async fn arm(
         &self,
-        _step: usize,
-        _arm: &Arm,
-        _targets: &[String],
+        step: usize,
+        arm: &Arm,
+        targets: &[String],
     ) -> anyhow::Result<String> {
-        bail!("arming comes with the next commits")
+        let before = {
+            let mut table = self.faults.table.lock().await;
+            let fault = table.entry(arm.fault.clone()).or_default();
+            fault.step = step;
+            fault.needed |= !arm.optional && arm.act != Act::Report;
+            fault.kills = arm.act == Act::Kill;
+            fault.acted_since = 0;
+            fault.killed.clear();
+            std::mem::take(&mut fault.armed)
+        };
+        self.take_back(before, arm.act == Act::Kill).await?;
+        let mut took = Duration::ZERO;
+        for target in targets {
+            let (armed, events) = self.admin.cluster().arm(target, arm).await?;
+            took = took.max(armed.took);
+            let armed = Arc::new(armed);
+            let watcher = Watcher {
+                step,
+                fault: arm.fault.clone(),
+                kills: arm.act == Act::Kill,
+                armed: armed.clone(),
+                faults: self.faults.clone(),
+                recorder: self.admin.recorder().clone(),
+            };
+            let (over, is_over) = oneshot::channel();
+            let watched = Watched {
+                armed,
+                over,
+                watcher: tokio::spawn(watcher.watch(events, is_over)),
+            };
+            let mut table = self.faults.table.lock().await;
+            if let Some(fault) = table.get_mut(&arm.fault) {
+                fault.armed.push(watched);
+            }
+        }
+        Ok(format!("armed within {} us", took.as_micros()))
     }
 
-    pub(super) async fn disarm(&self, _fault: &str) -> anyhow::Result<String> {
-        bail!("arming comes with the next commits")
+    pub(super) async fn disarm(&self, name: &str) -> anyhow::Result<String> {
+        let (armed, kills, acted) = {
+            let mut table = self.faults.table.lock().await;
+            let fault = table
+                .get_mut(name)
+                .ok_or_else(|| anyhow!("{name:?} was not armed"))?;
+            (
+                std::mem::take(&mut fault.armed),
+                fault.kills,
+                fault.acted_since,
+            )
+        };
+        self.take_back(armed, kills).await?;
+        Ok(format!("it acted on {acted} hits"))
     }
 
-    pub(super) async fn release(&self, _fault: &str) -> anyhow::Result<String> {
-        bail!("arming comes with the next commits")
+    /// Disarms, and waits until everything that happened is written down.
+    async fn take_back(&self, armed: Vec<Watched>, kills: bool) -> anyhow::Result<()> {
+        for one in armed {
+            let disarmed = one.armed.disarm().await;
+            drop(one.over);
+            one.watcher.await?;
+            disarmed?;
+            if kills {
+                self.admin.cluster().kill_disarmed(&one.armed).await?;
+            }
+        }
+        Ok(())
     }
 
-    pub(super) async fn wait_hit(&self, _fault: &str) -> anyhow::Result<()> {
-        bail!("arming comes with the next commits")
+    pub(super) async fn release(&self, name: &str) -> anyhow::Result<String> {
+        let armed = {
+            let table = self.faults.table.lock().await;
+            let fault = table
+                .get(name)
+                .ok_or_else(|| anyhow!("{name:?} was not armed"))?;
+            fault
+                .armed
+                .iter()
+                .map(|one| one.armed.clone())
+                .collect::<Vec<_>>()
+        };
+        for one in armed {
+            one.release().await?;
+        }
+        Ok(String::new())
+    }
+
+    /// Waits until a fault has acted since it was last armed, and, where it kills, until the
+    /// process has ended.
+    pub(super) async fn wait_hit(&self, name: &str) -> anyhow::Result<()> {
+        let mut hits = self.faults.hits.subscribe();
+        loop {
+            let killed = {
+                let table = self.faults.table.lock().await;
+                let fault = table
+                    .get(name)
+                    .ok_or_else(|| anyhow!("{name:?} was not armed"))?;
+                (fault.acted_since > 0).then(|| fault.killed.clone())
+            };
+            if let Some(killed) = killed {
+                for process in killed {
+                    if tokio::time::timeout(KILL_LIMIT, process.exit())
+                        .await
+                        .is_err()
+                    {
+                        bail!("the process did not end that {name:?} killed");
+                    }
+                }
+                return Ok(());
+            }
+            hits.changed().await?;
+        }
+    }
+
+    /// Takes every fault back, and records those that never happened though the plan counts on
+    /// them.
+    ///
+    /// # Errors
+    /// When the recorder is gone, or a fault cannot be taken back.
+    pub async fn disarm_all(&self) -> anyhow::Result<()> {
+        let names: Vec<_> = self.faults.table.lock().await.keys().cloned().collect();
+        for name in &names {
+            self.disarm(name).await?;
+        }
+        let table = self.faults.table.lock().await;
+        for (name, fault) in &*table {
+            if fault.needed && fault.acted == 0 {
+                let why =
+                    format!("the fault {name:?} was never hit: the run says nothing about it");
+                self.admin
+                    .recorder()
+                    .fault(fault.step, "arm", &[], FaultPhase::Skipped, why)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes down what happens to one armed fault in one process.
+struct Watcher {
+    step: usize,
+    fault: String,
+    kills: bool,
+    armed: Arc<Armed>,
+    faults: Faults,
+    recorder: Recorder,
+}
+
+impl Watcher {
+    /// Until the process has ended, or the fault is over and nothing of it is left to tell.
+    async fn watch(
+        self,
+        mut events: broadcast::Receiver<Event>,
+        mut is_over: oneshot::Receiver<()>,
+    ) {
+        let mut recorded = 0;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = events.recv() => event,
+                _ = &mut is_over => return,
+            };
+            let event = match event {
+                Ok(event) => event,
+                Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                Err(broadcast::error::RecvError::Closed) => return,
+            };
+            let said = match event {
+                Event::Hit {
+                    arm,
+                    tid,
+                    number,
+                    acted: true,
+                    path,
+                    ..
+                } if arm == self.armed.id => {
+                    self.count().await;
+                    recorded += 1;
+                    (recorded <= HITS_RECORDED_MAX).then(|| {
+                        let mut detail = format!("{}: hit {number}, thread {tid}", self.fault);
+                        if let Some(path) = path {
+                            let _ = write!(detail, ", {path}");
+                        }
+                        (FaultPhase::End, detail)
+                    })
+                }
+                Event::Released {
+                    arm,
+                    held_ns,
+                    advanced,
+                    ..
+                } if arm == self.armed.id => {
+                    let held = held_ns / 1_000_000;
+                    Some(if advanced {
+                        (
+                            FaultPhase::End,
+                            format!("{}: held for {held} ms while others ran", self.fault),
+                        )
+                    } else {
+                        (
+                            FaultPhase::Skipped,
+                            format!(
+                                "the fault {:?} held a thread for {held} ms, and nothing else in the process ran meanwhile",
+                                self.fault
+                            ),
+                        )
+                    })
+                }
+                Event::Failed { arm, reason, .. } if arm == self.armed.id => {
+                    Some((FaultPhase::Failed, format!("{}: {reason}", self.fault)))
+                }
+                Event::Ended { .. } | Event::Exec | Event::TracerEnded => return,
+                _ => None,
+            };
+            if let Some((phase, detail)) = said {
+                let members = [self.armed.member.clone()];
+                let record = self
+                    .recorder
+                    .fault(self.step, "hit", &members, phase, detail);
+                if record.await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn count(&self) {
+        let mut table = self.faults.table.lock().await;
+        if let Some(fault) = table.get_mut(&self.fault) {
+            fault.acted += 1;
+            fault.acted_since += 1;
+            if self.kills {
+                fault.killed.push(self.armed.process.clone());
+            }
+        }
+        drop(table);
+        self.faults.hits.send_modify(|hits| *hits += 1);
     }
 }

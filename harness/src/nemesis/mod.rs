@@ -31,6 +31,7 @@ pub struct Nemesis {
     admin: Admin,
     bound: Arc<Mutex<HashMap<String, String>>>,
     in_flight: events::InFlight,
+    faults: armed::Faults,
 }
 
 /// What the steps came to.
@@ -57,6 +58,7 @@ impl Nemesis {
             admin,
             bound: Arc::default(),
             in_flight: events::InFlight::default(),
+            faults: armed::Faults::default(),
         }
     }
 

@@ -127,6 +127,9 @@ fn facts(recorded: &Recorded<'_>) -> Markup {
                     small title=(pin.sha256) { "sha256 " (pin.sha256.chars().take(12).collect::<String>()) }
                 }
             }))
+            @for planted in &judgement.planted {
+                (fact("Planted", html! { (planted) }))
+            }
             (fact("Seed", html! { code { (plan.seed) } }))
             (fact("Run", html! {
                 (clock::span(recorded.end))

@@ -25,6 +25,7 @@ pub fn judgement(
             ("configurations at most".into(), "4000000".into()),
             ("memory at most".into(), "1 GiB".into()),
         ],
+        planted: Vec::new(),
         complete: shape.cut.is_none(),
         verdict,
         exit,

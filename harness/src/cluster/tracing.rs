@@ -1,0 +1,347 @@
+//! Faults that wait in a member's process: functions resolved to addresses, tracers kept a process.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use failpoints::process::Handle;
+use failpoints::symbol::{self, ResultUse, Symbols};
+use failpoints::trace::{self, ArmId, Event, SyscallStop, Then, Tracer, Tracers};
+use scenarios::plan::{Act, Arm, Edge, Place, Planted, Returns};
+use tokio::sync::{Mutex, broadcast};
+
+use super::{Cluster, find, find_mut};
+
+/// Tracers of members, and the functions of their binaries.
+pub(super) struct Tracing {
+    tracers: Tracers,
+    symbols: Mutex<HashMap<PathBuf, Arc<Symbols>>>,
+    /// Skips found possible: looking at all callers of a function takes a while.
+    can_skip: Mutex<HashSet<(PathBuf, u64, Returns)>>,
+    planted_hits: Arc<AtomicU64>,
+}
+
+/// A fault armed in one process.
+pub struct Armed {
+    /// The member.
+    pub member: String,
+    /// Its process.
+    pub process: Handle,
+    /// Which arm of that process this is.
+    pub id: ArmId,
+    /// How long the process took to be seized and armed.
+    pub took: Duration,
+    tracer: Arc<Tracer>,
+}
+
+impl Armed {
+    /// Takes the fault back. Where the process has ended there is nothing to take back.
+    ///
+    /// # Errors
+    /// When the tracer cannot.
+    pub async fn disarm(&self) -> anyhow::Result<()> {
+        self.ended_or(self.tracer.disarm(self.id).await)
+    }
+
+    /// Lets go what it holds.
+    ///
+    /// # Errors
+    /// When the tracer cannot.
+    pub async fn release(&self) -> anyhow::Result<()> {
+        self.ended_or(self.tracer.release(self.id).await)
+    }
+
+    fn ended_or(&self, done: Result<(), trace::TraceError>) -> anyhow::Result<()> {
+        match done {
+            Err(_) if !self.process.is_running() => Ok(()),
+            done => Ok(done?),
+        }
+    }
+}
+
+impl Tracing {
+    pub(super) fn new(launcher: &Path) -> Self {
+        Self {
+            tracers: Tracers::new(launcher),
+            symbols: Mutex::default(),
+            can_skip: Mutex::default(),
+            planted_hits: Arc::default(),
+        }
+    }
+
+    async fn symbols(&self, binary: &Path) -> anyhow::Result<Arc<Symbols>> {
+        let mut open = self.symbols.lock().await;
+        if let Some(symbols) = open.get(binary) {
+            return Ok(symbols.clone());
+        }
+        let path = binary.to_owned();
+        let symbols = tokio::task::spawn_blocking(move || Symbols::open(&path)).await??;
+        let symbols = Arc::new(symbols);
+        open.insert(binary.to_owned(), symbols.clone());
+        Ok(symbols)
+    }
+
+    /// Finds out whether the plan's bug can be put into a binary, before a member runs it: a member
+    /// is to have the bug from its first moments on.
+    pub(super) async fn prepare(&self, planted: &Planted, binary: &Path) -> anyhow::Result<()> {
+        let symbols = self.symbols(binary).await?;
+        let patterns: Vec<_> = planted.skip.iter().map(String::as_str).collect();
+        let function = symbols.find_first(&patterns)?;
+        if let Some(from) = &planted.called_from {
+            symbols.find(from)?;
+        }
+        tokio::task::block_in_place(|| can_skip(&symbols, function, planted.returns))?;
+        let key = (binary.to_owned(), function.entry, planted.returns);
+        self.can_skip.lock().await.insert(key);
+        Ok(())
+    }
+
+    /// Puts the plan's bug into a process.
+    pub(super) async fn plant(
+        &self,
+        planted: &Planted,
+        process: &Handle,
+        binary: &Path,
+    ) -> anyhow::Result<()> {
+        let place = Place::Symbol {
+            symbol: planted.skip.clone(),
+            edge: Edge::Entry,
+        };
+        let act = Act::Skip {
+            returns: planted.returns,
+        };
+        let from = planted.called_from.as_deref();
+        let mut arm = self
+            .arm(&planted.issue, &place, from, &act, process, binary)
+            .await?;
+        arm.times = None;
+        let tracer = self.tracers.of(process).await?;
+        let mut events = tracer.events();
+        tracer.arm(arm).await?;
+        let hits = Arc::clone(&self.planted_hits);
+        tokio::spawn(async move {
+            // The planted arm lives as long as the process, and so must its tracer.
+            let _tracer = tracer;
+            loop {
+                match events.recv().await {
+                    Ok(Event::Hit { acted: true, .. }) => {
+                        hits.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(Event::Ended { .. } | Event::TracerEnded | Event::Exec)
+                    | Err(broadcast::error::RecvError::Closed) => return,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn arm(
+        &self,
+        name: &str,
+        place: &Place,
+        called_from: Option<&str>,
+        act: &Act,
+        process: &Handle,
+        binary: &Path,
+    ) -> anyhow::Result<trace::Arm> {
+        let mut arm = match place {
+            Place::Symbol { symbol, edge } => {
+                let symbols = self.symbols(binary).await?;
+                let patterns: Vec<_> = symbol.iter().map(String::as_str).collect();
+                let function = symbols.find_first(&patterns)?;
+                if let Act::Skip { returns } = act {
+                    let mut known = self.can_skip.lock().await;
+                    let key = (binary.to_owned(), function.entry, *returns);
+                    if !known.contains(&key) {
+                        tokio::task::block_in_place(|| can_skip(&symbols, function, *returns))?;
+                        known.insert(key);
+                    }
+                }
+                let bias = symbols.bias_in(process.pid())?;
+                let point = match edge {
+                    Edge::Entry => symbol::Point::Entry,
+                    Edge::Return => symbol::Point::Return,
+                };
+                let addresses = symbols.addresses(function, point)?;
+                let point = trace::Point::Code {
+                    addresses: addresses
+                        .into_iter()
+                        .map(|address| address + bias)
+                        .collect(),
+                    entry: *edge == Edge::Entry,
+                };
+                let mut arm = trace::Arm::new(name, point, action(act)?);
+                if let Some(pattern) = called_from {
+                    let caller = symbols.find(pattern)?;
+                    arm.called_from.push(caller.entry + bias..caller.end + bias);
+                }
+                arm
+            }
+            Place::Syscall { call, path, edge } => {
+                let point = trace::Point::Syscall {
+                    calls: call.clone(),
+                    path: path.clone(),
+                    at: match edge {
+                        Edge::Entry => SyscallStop::Entry,
+                        Edge::Return => SyscallStop::Exit,
+                    },
+                };
+                trace::Arm::new(name, point, action(act)?)
+            }
+        };
+        arm.times = Some(1);
+        Ok(arm)
+    }
+}
+
+/// Refuses to skip what cannot be skipped as said. Results of Go before 1.17 are on the stack, where
+/// a skip cannot put them.
+fn can_skip(
+    symbols: &Symbols,
+    function: symbol::Function<'_>,
+    returns: Returns,
+) -> anyhow::Result<()> {
+    match returns {
+        Returns::Nothing => match symbols.results_read(function)? {
+            ResultUse::Used { at } => bail!(
+                "{} has results that its callers read (after the call at {:#x}): say what it returns, with returns = \"zero\" or \"one\"",
+                function.name,
+                at.first().copied().unwrap_or_default()
+            ),
+            ResultUse::Unused { .. } | ResultUse::Unknown => Ok(()),
+        },
+        Returns::Zero | Returns::One => {
+            let old = matches!(
+                symbols.layout(),
+                symbol::Layout::Go12 | symbol::Layout::Go116
+            );
+            if old {
+                bail!(
+                    "{} was built with a Go whose functions return on the stack: only functions without results can be skipped there",
+                    symbols.path().display()
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+fn action(act: &Act) -> anyhow::Result<trace::Act> {
+    Ok(match act {
+        Act::Kill => trace::Act::Kill,
+        Act::Hold { for_ms } => trace::Act::Hold {
+            limit: Duration::from_millis(*for_ms),
+        },
+        Act::Skip { returns } => trace::Act::Skip {
+            result: match returns {
+                Returns::Nothing => None,
+                Returns::Zero => Some(0),
+                Returns::One => Some(1),
+            },
+        },
+        Act::Report => trace::Act::Report,
+        Act::Fail { errno } => trace::Act::Fail {
+            errno: errno_of(errno)?,
+        },
+        Act::Short { bytes, errno } => trace::Act::Short {
+            bytes: *bytes,
+            then: Then::Fail(errno_of(errno)?),
+        },
+    })
+}
+
+/// Errors that a system call may be made to fail with: what disks and networks say.
+const ERRNOS: [(&str, nix::errno::Errno); 14] = {
+    use nix::errno::Errno as E;
+    [
+        ("EIO", E::EIO),
+        ("ENOSPC", E::ENOSPC),
+        ("EDQUOT", E::EDQUOT),
+        ("EROFS", E::EROFS),
+        ("EINTR", E::EINTR),
+        ("EAGAIN", E::EAGAIN),
+        ("ENOMEM", E::ENOMEM),
+        ("EACCES", E::EACCES),
+        ("EMFILE", E::EMFILE),
+        ("ENOENT", E::ENOENT),
+        ("ECONNREFUSED", E::ECONNREFUSED),
+        ("ECONNRESET", E::ECONNRESET),
+        ("ETIMEDOUT", E::ETIMEDOUT),
+        ("ENETUNREACH", E::ENETUNREACH),
+    ]
+};
+
+fn errno_of(name: &str) -> anyhow::Result<i32> {
+    let known = ERRNOS.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, errno)| errno as i32).with_context(|| {
+        let names = ERRNOS.map(|(name, _)| name).join(", ");
+        format!("unknown errno {name:?}; allowed: {names}")
+    })
+}
+
+impl Cluster {
+    /// Arms a fault in a member's process. Also gives what happens to the arms of that process,
+    /// from before this one on.
+    ///
+    /// # Errors
+    /// When the member does not run, its binary lacks the function, or the kernel refuses.
+    pub async fn arm(
+        &self,
+        name: &str,
+        arm: &Arm,
+    ) -> anyhow::Result<(Armed, broadcast::Receiver<Event>)> {
+        let (process, binary) = {
+            let mut members = self.inner.members.lock().await;
+            let member = find_mut(&mut members, name)?;
+            let Some(running) = member.running.as_ref().filter(|r| r.ended().is_none()) else {
+                bail!("{name} is not running");
+            };
+            if arm.act == Act::Kill {
+                running.expect_kill(true);
+            }
+            (running.process.handle(), running.binary.clone())
+        };
+        let tracing = &self.inner.tracing;
+        let from = arm.called_from.as_deref();
+        let mut resolved = tracing
+            .arm(&arm.fault, &arm.at, from, &arm.act, &process, &binary)
+            .await?;
+        resolved.nth = arm.hit;
+        resolved.times = (arm.times > 0).then_some(arm.times);
+        let tracer = tracing.tracers.of(&process).await?;
+        let events = tracer.events();
+        let start = Instant::now();
+        let id = tracer.arm(resolved).await?;
+        let armed = Armed {
+            member: name.to_owned(),
+            process,
+            id,
+            took: start.elapsed(),
+            tracer,
+        };
+        Ok((armed, events))
+    }
+
+    /// A fault that could have killed a member's process is taken back.
+    ///
+    /// # Errors
+    /// When there is no such member.
+    pub async fn kill_disarmed(&self, armed: &Armed) -> anyhow::Result<()> {
+        let members = self.inner.members.lock().await;
+        let running = find(&members, &armed.member)?.running.as_ref();
+        if let Some(running) = running.filter(|r| r.process.pid() == armed.process.pid()) {
+            running.expect_kill(false);
+        }
+        Ok(())
+    }
+
+    /// How often the planted bug's function has been skipped.
+    #[must_use]
+    pub fn planted_hits(&self) -> u64 {
+        self.inner.tracing.planted_hits.load(Ordering::Relaxed)
+    }
+}
