@@ -106,17 +106,20 @@ async fn a_tracer_that_is_killed_lets_all_go() {
         subject.ask("tick 3");
         let tracer = subject.tracer_with(software).await;
         let mut events = tracer.events();
-        let held = tracer.arm(subject.arm("point", LONG)).await.unwrap();
-        subject.ask(&format!("once {}", dir.path().display()));
-        next_hit(&mut events).await;
+        let arm = tracer.arm(subject.arm("point", LONG)).await.unwrap();
+        // A thread held at an int3 would be on it again at once.
+        if !software {
+            subject.ask(&format!("once {}", dir.path().display()));
+            next_hit(&mut events).await;
+        }
         send(tracer_of(subject.pid()), Signal::SIGKILL);
         while next(&mut events).await != Event::TracerEnded {}
         subject.until_untouched().await;
-        until("it goes on", || subject.number("passed") == 1).await;
+        until("it goes on", || software || subject.number("passed") == 1).await;
         // A breakpoint that is left would end it.
         assert_eq!(subject.number("call 3"), 9);
         for error in [
-            tracer.disarm(held).await.unwrap_err(),
+            tracer.disarm(arm).await.unwrap_err(),
             tracer.arm(subject.arm("point", LONG)).await.unwrap_err(),
         ] {
             assert!(matches!(error, TraceError::TracerEnded { .. }), "{error:?}");

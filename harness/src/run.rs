@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use checker::history::{FaultPhase, Phase};
 use checker::verdict::{Judgement, Verdict};
-use scenarios::plan::{Plan, StepPhase};
+use scenarios::plan::{Action, Plan, StepPhase};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -153,6 +153,10 @@ async fn drive(
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
         planted: plan.planted.clone(),
+        gofail: plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Gofail { .. })),
         auth: plan.auth.is_some(),
         dir: dir.to_owned(),
         first_port: options.first_port,

@@ -5,6 +5,8 @@
 #[path = "real/support.rs"]
 mod support;
 
+#[path = "real/armed.rs"]
+mod armed;
 #[path = "real/bad_input.rs"]
 mod bad_input;
 #[path = "real/cluster.rs"]

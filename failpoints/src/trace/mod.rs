@@ -14,8 +14,8 @@
 //! kernel refuses, become `int3` bytes; to step over one, every other thread is
 //! stopped. **If a tracer is itself killed by SIGKILL, the kernel detaches but
 //! leaves breakpoints of either kind.** The harness starts another at once to
-//! clear them; a thread that hits one within these milliseconds ends the
-//! process by SIGTRAP. If the harness is killed, the tracer clears them itself.
+//! clear them; a thread that hits one within these milliseconds, or that was
+//! held at an `int3`, ends the process by SIGTRAP. If the harness is killed, the tracer clears them itself.
 //!
 //! A Go function whose stack is too small jumps to `morestack` and starts
 //! again. Such a second start is the same call: after each hit the tracer

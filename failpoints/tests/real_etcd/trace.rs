@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use failpoints::process::ExitStatus;
 use failpoints::symbol::{self, Symbols};
-use failpoints::trace::{Act, Arm, Event, Point, SyscallStop, Tracer};
+use failpoints::trace::{Act, Arm, Event, Options, Point, SyscallStop, Tracer};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
@@ -25,8 +25,10 @@ pub(crate) fn entry(pattern: &str) -> Point {
     }
 }
 
+/// Without debug registers if TRACE_SOFTWARE is set.
 pub(crate) async fn tracer(member: &Member) -> Tracer {
-    Tracer::start(Path::new(TRACED), member.pid())
+    let software = std::env::var_os("TRACE_SOFTWARE").is_some();
+    Tracer::start_with(Path::new(TRACED), member.pid(), Options { software })
         .await
         .unwrap()
 }

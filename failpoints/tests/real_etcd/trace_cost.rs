@@ -34,10 +34,16 @@ async fn cost(point: Point, turns: u32, turn: Duration) -> f64 {
     armed / free
 }
 
+/// Whether this is a measurement, on a machine that does nothing else. Otherwise
+/// short turns must do, and wide limits.
+fn measuring() -> bool {
+    std::env::var("TRACE_COST").is_ok()
+}
+
 fn turns() -> (u32, Duration) {
-    match std::env::var("TRACE_COST").is_ok() {
-        true => (20, Duration::from_secs(1)),
-        false => (3, Duration::from_millis(200)),
+    match measuring() {
+        true => (20, Duration::from_millis(500)),
+        false => (10, Duration::from_millis(100)),
     }
 }
 
@@ -47,8 +53,7 @@ async fn an_armed_function_costs_nothing_until_it_is_hit() {
     let (turns, turn) = turns();
     let share = cost(entry("backend.defragdb"), turns, turn).await;
     println!("function armed, not hit: {:.1} % of unarmed", 100.0 * share);
-    // At least 95 % when measured; a busy machine makes it noise.
-    assert!(share > 0.5, "{share}");
+    assert!(share > if measuring() { 0.95 } else { 0.3 }, "{share}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

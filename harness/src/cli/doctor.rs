@@ -7,6 +7,7 @@ use clap::Args as ClapArgs;
 use failpoints::process::{SpawnSpec, Spawner};
 
 use super::runtime;
+use crate::capabilities::Capability;
 use crate::install;
 
 #[derive(Debug, ClapArgs)]
@@ -24,7 +25,13 @@ struct Finding {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
-    let findings = [
+    let launcher = std::env::current_exe()?;
+    let capabilities = Capability::ALL.map(|capability| Finding {
+        what: capability.name(),
+        result: capability.probe(&launcher),
+        remedy: capability.remedy(),
+    });
+    let mut findings = vec![
         Finding {
             what: "ports",
             result: ports(),
@@ -55,15 +62,21 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             result: etcd(),
             remedy: "gauntlet etcd install 3.5.16, or give --store /path/to/etcd",
         },
+        Finding {
+            what: "gofail",
+            result: gofail(),
+            remedy: "connections on loopback must be allowed",
+        },
     ];
+    findings.extend(capabilities);
     let mut off = 0;
     for finding in &findings {
         match &finding.result {
-            Ok(detail) => println!("ok   {:<10} {detail}", finding.what),
+            Ok(detail) => println!("ok   {:<22} {detail}", finding.what),
             Err(why) => {
                 off += 1;
-                println!("OFF  {:<10} {why}", finding.what);
-                println!("     {:<10} {}", "", finding.remedy);
+                println!("OFF  {:<22} {why}", finding.what);
+                println!("     {:<22} {}", "", finding.remedy);
             }
         }
     }
@@ -77,6 +90,13 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     } else {
         Exit::NothingRan
     })
+}
+
+fn gofail() -> Result<String, String> {
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let tried = runtime.block_on(failpoints::gofail::probe());
+    tried.map_err(|error| error.to_string())?;
+    Ok("failpoints of binaries built with it can be set over loopback".into())
 }
 
 fn ports() -> Result<String, String> {

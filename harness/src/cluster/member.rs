@@ -31,6 +31,8 @@ pub(super) struct Member {
     /// Its network namespace; ours if none.
     pub(super) namespace: Option<PathBuf>,
     pub(super) dir: PathBuf,
+    /// Where it serves its failpoints.
+    pub(super) gofail: Option<PortLease>,
     /// What it runs from its next start on.
     pub(super) binary: PathBuf,
     pub(super) id: u64,

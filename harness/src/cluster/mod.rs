@@ -6,6 +6,7 @@
 //! cannot be taken by somebody's outgoing connection.
 
 mod flags;
+mod gofail;
 mod links;
 mod logs;
 mod member;
@@ -49,6 +50,8 @@ pub struct Options {
     pub plan: ClusterPlan,
     /// The bug that is put into every member.
     pub planted: Option<Planted>,
+    /// Members serve the failpoints that gofail built into them.
+    pub gofail: bool,
     /// Whether auth will be on.
     pub auth: bool,
     /// The run directory; members live under `members/`.
@@ -299,6 +302,10 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         namespace: None,
         dir: absolute(&dir)?,
         binary: options.binary.clone(),
+        gofail: match options.gofail {
+            true => Some(ports.lease()?),
+            false => None,
+        },
         id: 0,
         learner: false,
         life: Life::Down,

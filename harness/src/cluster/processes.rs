@@ -9,7 +9,7 @@ use failpoints::process::{ExitStatus, Handle, SpawnSpec};
 
 use super::flags::Flags;
 use super::member::{Life, Member, Planned, Running};
-use super::{Cluster, LogTail, find_mut, logs};
+use super::{Cluster, LogTail, find_mut, gofail, logs};
 
 /// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
 /// open watches a while.
@@ -46,6 +46,7 @@ impl Cluster {
             .filter_map(|variable| variable.split_once('='))
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
+        spec.envs.extend(gofail::environment(member));
         let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
         spec.namespaces.extend(member.namespace.clone());

@@ -92,6 +92,9 @@ impl Nemesis {
             Action::MoveLeader { .. } => self.move_leader(target).await,
             Action::AlarmRaise { .. } => self.alarm(target, true).await,
             Action::AlarmClear { .. } => self.alarm(target, false).await,
+            Action::Gofail {
+                failpoint, terms, ..
+            } => cluster.gofail(target, failpoint, terms).await,
             Action::Swap { store, .. } => cluster.swap(target, store).await,
             Action::Kill { .. } => Ok(format!("{target} had pid {}", cluster.kill(target).await?)),
             Action::Terminate { .. } => Ok(format!(

@@ -77,6 +77,7 @@ impl Tracee {
         if decision.kill {
             // It leaves this stop only to die.
             thread.state = State::Doomed;
+            self.killed = true;
             let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
             return;
         }

@@ -70,6 +70,8 @@ pub(super) struct Tracee {
     pub(super) restarting: HashSet<(u64, u64)>,
     /// Why the debug registers could not be set.
     pub(super) registers_refused: Option<nix::errno::Errno>,
+    /// An arm killed the process.
+    pub(super) killed: bool,
     busy: bool,
     /// What was last said to be planted.
     told: Planted,
@@ -92,6 +94,7 @@ impl Tracee {
             parked: VecDeque::new(),
             restarting: HashSet::new(),
             registers_refused: None,
+            killed: false,
             busy: false,
             told: Planted::new(),
         }
@@ -171,8 +174,9 @@ impl Tracee {
             self.tell_planted();
             self.change().map_err(Refusal::Kernel)?;
         }
-        // The program may have ended, or executed another, meanwhile.
-        match self.arms.contains_key(&id) {
+        // The program may have ended, or executed another, meanwhile. If it was
+        // killed at a point, the arm was in force.
+        match self.killed || self.arms.contains_key(&id) {
             true => Ok(()),
             false => Err(Refusal::Ended),
         }
