@@ -55,6 +55,10 @@ impl Capability {
     /// What is off, and why.
     pub fn probe(self, launcher: &Path) -> Result<String, String> {
         match self {
+            Self::Namespaces => {
+                failpoints::netns::probe(launcher)?;
+                Ok("packets between two of them were dropped".into())
+            }
             Self::Symbols => {
                 let made_of = failpoints::trace::probe(launcher).code?;
                 Ok(format!("armed, hit and detached, by {made_of}"))

@@ -271,6 +271,10 @@ impl Namespaces {
         self.heal(&links).await
     }
 
+    fn lock(&self) -> std::sync::MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn ask(&self, request: Request) -> Result<Answer, NetnsError> {
         let line = Arc::clone(&self.line);
         let asking = tokio::task::spawn_blocking(move || {
@@ -342,17 +346,31 @@ impl Fault for DropPackets {
 /// # Errors
 ///
 /// In words, what is off.
-pub async fn probe(launcher: &Path) -> Result<(), String> {
+pub fn probe(launcher: &Path) -> Result<(), String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("network namespaces need root".into());
     }
-    let tried = async {
-        let namespaces = Namespaces::start(launcher)?;
-        namespaces.add("a", &[]).await?;
-        namespaces.add("b", &[]).await?;
-        let links = BTreeSet::from([Link::new("a", "b")]);
-        namespaces.cut(&links).await?;
-        namespaces.heal(&links).await
+    let member = |name: &str| Request::Add {
+        member: name.into(),
+        ports: Vec::new(),
     };
-    tried.await.map_err(|error: NetnsError| error.to_string())
+    let (from, to) = ("a".to_owned(), "b".to_owned());
+    let link = (from.clone(), to.clone());
+    let requests = [
+        member("a"),
+        member("b"),
+        Request::Block { from, to },
+        Request::Unblock {
+            from: link.0,
+            to: link.1,
+        },
+    ];
+    let tried = || -> Result<(), NetnsError> {
+        let namespaces = Namespaces::start(launcher)?;
+        let mut line = namespaces.lock();
+        requests
+            .iter()
+            .try_for_each(|request| line.ask(request).map(drop))
+    };
+    tried().map_err(|error| error.to_string())
 }
