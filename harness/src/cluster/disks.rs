@@ -172,11 +172,7 @@ impl Cluster {
         let rule = rule(fault)?;
         if !matches!(fault.kind, DiskFaultKind::SlowFsync { .. }) {
             let mut members = self.inner.members.lock().await;
-            let member = find_mut(&mut members, name)?;
-            member.excused = true;
-            if let Some(running) = &member.running {
-                running.plan_end();
-            }
+            find_mut(&mut members, name)?.excuse();
         }
         Ok(disk.arm(rule).await?)
     }

@@ -329,6 +329,7 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         cut: false,
         severed: false,
         excused: false,
+        excused_log: Vec::new(),
         initial_cluster: String::new(),
         existing: false,
         running: None,

@@ -83,8 +83,9 @@ impl Cluster {
             log_from,
             planned: planned.clone(),
         });
-        if let Some(running) = member.running.as_ref().filter(|_| member.excused) {
-            running.plan_end();
+        member.next_log(log_from);
+        if member.excused {
+            member.excuse();
         }
         member.life = Life::Up;
         member.paused = false;
@@ -264,7 +265,7 @@ impl Cluster {
         )
     }
 
-    /// Records the fatal lines of every member's log.
+    /// Records the fatal lines of every member's log, but for those that its disk excuses.
     ///
     /// # Errors
     /// When the recorder is gone.
@@ -273,11 +274,11 @@ impl Cluster {
             let members = self.inner.members.lock().await;
             members
                 .iter()
-                .map(|(name, m)| (name.clone(), m.log()))
+                .map(|(name, m)| (name.clone(), m.log(), m.excused_log.clone()))
                 .collect()
         };
-        for (member, log) in logs {
-            for line in logs::fatal_lines(&log, FATAL_LINES_MAX).unwrap_or_default() {
+        for (member, log, excused) in logs {
+            for line in logs::fatal_lines(&log, &excused, FATAL_LINES_MAX).unwrap_or_default() {
                 let at = self.inner.recorder.clock().now();
                 let line = LogLine {
                     at,
