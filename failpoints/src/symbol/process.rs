@@ -49,9 +49,6 @@ pub(super) fn bias(
             runs: fs::read_link(&exe).map_err(process)?,
         });
     }
-    if !image.relocatable {
-        return Ok(0);
-    }
     let deadline = Instant::now() + EXEC_LIMIT;
     let entry = loop {
         let auxv = fs::read(format!("/proc/{pid}/auxv")).map_err(process)?;
@@ -59,7 +56,8 @@ pub(super) fn bias(
         let entry = pairs
             .find(|pair| word(pair, 0) == Some(AT_ENTRY))
             .and_then(|pair| word(pair, 8));
-        // In the middle of exec the file is known, and its vector is not yet.
+        // In the middle of exec the file is known, but not mapped; the vector
+        // is filled in once it is.
         if entry.is_some() || Instant::now() >= deadline {
             break entry;
         }
@@ -67,7 +65,7 @@ pub(super) fn bias(
     };
     entry
         .and_then(|entry| entry.checked_sub(image.entry))
-        .filter(|bias| bias % 4096 == 0)
+        .filter(|bias| bias % 4096 == 0 && (*bias == 0 || image.relocatable))
         .ok_or_else(|| {
             process(std::io::Error::other(
                 "its auxiliary vector has no entry point of this binary",
