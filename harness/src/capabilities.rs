@@ -63,11 +63,6 @@ impl Capability {
                 let made_of = failpoints::trace::probe(launcher).code?;
                 Ok(format!("armed, hit and detached, by {made_of}"))
             }
-            Self::Namespaces => {
-                let launcher = launcher.to_owned();
-                alone(async move { failpoints::netns::probe(&launcher).await })?;
-                Ok("packets between two of them were dropped".into())
-            }
             Self::Syscalls => {
                 failpoints::trace::probe(launcher).syscalls?;
                 Ok("armed, hit and detached".into())
