@@ -132,14 +132,14 @@ async fn news_of_an_end_waits_in_a_blackhole_and_dials_that_gave_up_are_forgotte
 #[tokio::test]
 async fn faults_of_one_link_need_as_many_heals() {
     let mut cluster = pair().await;
-    let first = arm(&cluster, HELD, one_way("a", "b")).await;
     let both_ways = shapes::between(&["a"], &["b"]);
-    let second = arm(&cluster, HELD, both_ways.clone()).await;
     let slow = Effect::Slow(Slow {
         delay: Duration::from_millis(30),
         ..Slow::default()
     });
     let third = arm(&cluster, slow, both_ways.clone()).await;
+    let first = arm(&cluster, HELD, one_way("a", "b")).await;
+    let second = arm(&cluster, HELD, both_ways.clone()).await;
     assert_eq!(cluster.peer("a").ask("send ab ping").await, "ok");
     let silent = format!("wait ab {SILENCE}");
     first.heal().await.unwrap();

@@ -13,5 +13,7 @@ mod bad_input;
 mod cluster;
 #[path = "real/killed.rs"]
 mod killed;
+#[path = "real/links.rs"]
+mod links;
 #[path = "real/verdicts.rs"]
 mod verdicts;
