@@ -9,6 +9,8 @@ mod support;
 mod bad_input;
 #[path = "real/cluster.rs"]
 mod cluster;
+#[path = "real/disk.rs"]
+mod disk;
 #[path = "real/killed.rs"]
 mod killed;
 #[path = "real/verdicts.rs"]
