@@ -5,5 +5,11 @@
 
 #[path = "real_etcd/disk.rs"]
 mod disk;
+#[path = "real_etcd/member.rs"]
+mod member;
 #[path = "real_etcd/symbols.rs"]
 mod symbols;
+#[path = "real_etcd/trace.rs"]
+mod trace;
+#[path = "real_etcd/trace_cost.rs"]
+mod trace_cost;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::sync::{broadcast, oneshot};
 
-use super::wire::{MARK, MAX_ORDER, Order, Refusal, SOFTWARE, Said, What};
+use super::wire::{CLEAR, MARK, MAX_ORDER, Order, Planted, Refusal, SOFTWARE, Said, What};
 use super::{Arm, ArmId, Event, TraceError};
 
 /// How long a tracer may take to start. It takes milliseconds; the rest is for
@@ -39,6 +39,7 @@ struct Shared {
     orders: Mutex<Option<File>>,
     waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>,
     events: broadcast::Sender<Event>,
+    planted: Mutex<Planted>,
     last: AtomicU64,
 }
 
@@ -252,6 +253,10 @@ impl Shared {
     fn hear(&self, said: Said) {
         let (id, answer) = match said {
             Said::Ready => return,
+            Said::Planted(planted) => {
+                *lock(&self.planted) = planted;
+                return;
+            }
             Said::Event(event) => {
                 // Nobody listens: that is their choice.
                 let _ = self.events.send(event);
@@ -287,6 +292,7 @@ fn keep(
         orders: Mutex::new(Some(orders)),
         waiting: Mutex::new(Some(HashMap::new())),
         events: broadcast::Sender::new(EVENTS),
+        planted: Mutex::default(),
         last: AtomicU64::new(1),
     });
     // Dropped unheard, it closes the pipe, which ends the tracer.
@@ -305,13 +311,24 @@ fn keep(
         }
     }
     lock(&shared.orders).take();
-    lock(&shared.waiting).take();
-    let _ = shared.events.send(Event::TracerEnded);
     if ready.is_some() {
         // Whatever it is, it is none of ours to wait for.
         let _ = child.kill();
     }
-    let _ = child.wait();
+    let ended = child.wait();
+    if ready.is_none() && !ended.is_ok_and(|status| status.success()) {
+        clear(&mut command, &lock(&shared.planted));
+    }
+    lock(&shared.waiting).take();
+    let _ = shared.events.send(Event::TracerEnded);
+}
+
+/// A tracer was killed: the kernel detached, but left the breakpoints.
+fn clear(command: &mut Command, planted: &Planted) {
+    let planted = serde_json::to_string(planted).unwrap_or_default();
+    command.arg(format!("{CLEAR}{planted}"));
+    // It fails only if the process is gone, or nothing can be started at all.
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
 }
 
 fn spawn(command: &mut Command) -> std::io::Result<(Child, File, ChildStdout)> {

@@ -12,9 +12,10 @@
 //! Up to four addresses sit in the processor's debug registers: memory is not
 //! touched, and no thread can slip past. Further addresses, or all where the
 //! kernel refuses, become `int3` bytes; to step over one, every other thread is
-//! stopped. **If a tracer that planted `int3` is itself killed by SIGKILL, the
-//! bytes stay and the process dies at the next hit**; with debug registers it
-//! runs on.
+//! stopped. **If a tracer is itself killed by SIGKILL, the kernel detaches but
+//! leaves breakpoints of either kind.** The harness starts another at once to
+//! clear them; a thread that hits one within these milliseconds ends the
+//! process by SIGTRAP. If the harness is killed, the tracer clears them itself.
 //!
 //! A Go function whose stack is too small jumps to `morestack` and starts
 //! again. Such a second start is the same call: after each hit the tracer
@@ -35,8 +36,8 @@
 //!
 //! # What ends what
 //!
-//! Dropping the [`Tracer`] disarms all. If the tracer process is killed, the
-//! kernel detaches and held threads go on. If the traced process executes
+//! Dropping the [`Tracer`], or the harness's end, disarms all. If the tracer
+//! process is killed, held threads go on. If the traced process executes
 //! another program, all arms are gone ([`Event::Exec`]).
 //!
 //! Linux on x86-64 only; elsewhere [`Tracer::start`] answers

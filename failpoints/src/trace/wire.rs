@@ -11,6 +11,10 @@ pub(super) const MARK: &str = "__trace";
 /// An argument of a tracer: no debug registers.
 pub(super) const SOFTWARE: &str = "--software";
 
+/// The start of a tracer's argument: it clears away what another left when it
+/// was killed, and ends. What follows are the bytes to put back.
+pub(super) const CLEAR: &str = "--clear=";
+
 /// An argument of a process for [`probe`](super::probe) to trace.
 pub(super) const TARGET: &str = "--target";
 
@@ -36,7 +40,12 @@ pub(super) enum Said {
     Done(u64),
     Refused(u64, Refusal),
     Event(Event),
+    /// Every `int3` in memory now, with the byte under it.
+    Planted(Planted),
 }
+
+/// Addresses, and the bytes that belong there.
+pub(super) type Planted = Vec<(u64, u8)>;
 
 /// A [`TraceError`](super::TraceError) on its way.
 #[derive(Debug, Serialize, Deserialize)]

@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use failpoints::process::launcher_main;
 use failpoints::trace::{Act, Arm, Point, Tracer, let_anyone_trace, tracer_main};
 
 fn main() -> ExitCode {
+    launcher_main();
     tracer_main();
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let [mode, pid, address] = &args[..]
@@ -25,6 +27,11 @@ fn main() -> ExitCode {
         return harness(pid.parse().unwrap(), address.parse().unwrap());
     }
     let_anyone_trace();
+    if let [mode, stop] = &args[..]
+        && mode == "run"
+    {
+        return run(Path::new(stop));
+    }
     addresses();
     let subject = Subject::default();
     for line in io::stdin().lines().map_while(Result::ok) {
@@ -32,6 +39,24 @@ fn main() -> ExitCode {
         println!("{}", subject.obey(&words));
     }
     ExitCode::SUCCESS
+}
+
+/// Passes `point` and `busy` in a thread each until a file appears, then ends
+/// with code 7.
+fn run(stop: &Path) -> ExitCode {
+    addresses();
+    for pass in [point, busy] {
+        thread::spawn(move || {
+            loop {
+                pass(1);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    }
+    while !stop.exists() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    ExitCode::from(7)
 }
 
 /// Says where the points are: `name=address …`.

@@ -1,5 +1,8 @@
 //! The traced subject, as the tests drive it.
 
+// Each test program uses its part.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -9,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use failpoints::trace::{Act, Arm, Event, Options, Point, Tracer};
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 pub(crate) const TRACED: &str = env!("CARGO_BIN_EXE_failpoints-traced");
@@ -49,11 +53,7 @@ impl Subject {
     }
 
     pub(crate) fn learn_addresses(&mut self) {
-        let line = self.hear();
-        let pairs = line.split(' ').map(|pair| pair.split_once('=').unwrap());
-        self.addresses = pairs
-            .map(|(name, at)| (name.into(), at.parse().unwrap()))
-            .collect();
+        self.addresses = addresses(&self.hear());
     }
 
     pub(crate) fn say(&mut self, order: &str) {
@@ -132,6 +132,17 @@ impl Subject {
     }
 }
 
+/// What the subject says of itself: `name=address …`.
+pub(crate) fn addresses(line: &str) -> HashMap<String, u64> {
+    let pairs = line
+        .trim()
+        .split(' ')
+        .map(|pair| pair.split_once('=').unwrap());
+    pairs
+        .map(|(name, at)| (name.into(), at.parse().unwrap()))
+        .collect()
+}
+
 pub(crate) fn threads(pid: i32) -> Vec<(char, i32)> {
     let Ok(listed) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
@@ -171,11 +182,14 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The next event; some may have been missed in between.
 pub(crate) async fn next(events: &mut Receiver<Event>) -> Event {
-    timeout(PATIENCE, events.recv())
-        .await
-        .expect("an event")
-        .unwrap()
+    loop {
+        match timeout(PATIENCE, events.recv()).await.expect("an event") {
+            Err(RecvError::Lagged(_)) => {}
+            event => break event.unwrap(),
+        }
+    }
 }
 
 /// The number of the next hit, and whether it was acted on.

@@ -138,6 +138,10 @@ impl Cluster {
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
         let tracing = tracing::Tracing::new(&options.launcher);
+        if let Some(bug) = &options.planted {
+            let prepared = tracing.prepare(bug, &options.binary).await;
+            prepared.with_context(|| format!("cannot plant #{}", bug.issue))?;
+        }
         let cluster = Self {
             inner: Arc::new(Inner {
                 options,

@@ -1,7 +1,7 @@
 //! Members as processes: started, signalled, waited for, and looked at when they end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use checker::history::{LogLine, ObservationRecord, ProcessEvent, ProcessEventKind};
@@ -60,8 +60,18 @@ impl Cluster {
         let planned = Arc::new(Planned::default());
         let handle = process.handle();
         if let Some(bug) = &inner.options.planted {
+            // Stopped in its first moments, so that it has the bug in all that it does.
+            handle.pause()?;
+            let start = Instant::now();
             let planting = inner.tracing.plant(bug, &handle, &member.binary).await;
             planting.with_context(|| format!("cannot plant #{} in {name}", bug.issue))?;
+            handle.resume()?;
+            let took = start.elapsed().as_millis();
+            let note = format!(
+                "#{} planted in {name}, which was stopped for {took} ms",
+                bug.issue
+            );
+            inner.recorder.note(note).await?;
         }
         member.running = Some(Running {
             process,

@@ -1,6 +1,6 @@
 //! Faults that wait in a member's process: functions resolved to addresses, tracers kept a process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,8 @@ use super::{Cluster, find, find_mut};
 pub(super) struct Tracing {
     tracers: Tracers,
     symbols: Mutex<HashMap<PathBuf, Arc<Symbols>>>,
+    /// Skips found possible: looking at all callers of a function takes a while.
+    can_skip: Mutex<HashSet<(PathBuf, u64, Returns)>>,
     planted_hits: Arc<AtomicU64>,
 }
 
@@ -65,6 +67,7 @@ impl Tracing {
         Self {
             tracers: Tracers::new(launcher),
             symbols: Mutex::default(),
+            can_skip: Mutex::default(),
             planted_hits: Arc::default(),
         }
     }
@@ -79,6 +82,21 @@ impl Tracing {
         let symbols = Arc::new(symbols);
         open.insert(binary.to_owned(), symbols.clone());
         Ok(symbols)
+    }
+
+    /// Finds out whether the plan's bug can be put into a binary, before a member runs it: a member
+    /// is to have the bug from its first moments on.
+    pub(super) async fn prepare(&self, planted: &Planted, binary: &Path) -> anyhow::Result<()> {
+        let symbols = self.symbols(binary).await?;
+        let patterns: Vec<_> = planted.skip.iter().map(String::as_str).collect();
+        let function = symbols.find_first(&patterns)?;
+        if let Some(from) = &planted.called_from {
+            symbols.find(from)?;
+        }
+        tokio::task::block_in_place(|| can_skip(&symbols, function, planted.returns))?;
+        let key = (binary.to_owned(), function.entry, planted.returns);
+        self.can_skip.lock().await.insert(key);
+        Ok(())
     }
 
     /// Puts the plan's bug into a process.
@@ -136,7 +154,12 @@ impl Tracing {
                 let patterns: Vec<_> = symbol.iter().map(String::as_str).collect();
                 let function = symbols.find_first(&patterns)?;
                 if let Act::Skip { returns } = act {
-                    can_skip(&symbols, function, *returns)?;
+                    let mut known = self.can_skip.lock().await;
+                    let key = (binary.to_owned(), function.entry, *returns);
+                    if !known.contains(&key) {
+                        tokio::task::block_in_place(|| can_skip(&symbols, function, *returns))?;
+                        known.insert(key);
+                    }
                 }
                 let bias = symbols.bias_in(process.pid())?;
                 let point = match edge {

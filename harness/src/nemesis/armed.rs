@@ -10,7 +10,8 @@ use checker::history::FaultPhase;
 use failpoints::process::Handle;
 use failpoints::trace::Event;
 use scenarios::plan::{Act, Arm};
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{Mutex, broadcast, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::Nemesis;
 use crate::cluster::Armed;
@@ -45,13 +46,20 @@ struct Fault {
     /// Some step that arms it counts on a hit.
     needed: bool,
     kills: bool,
-    armed: Vec<Arc<Armed>>,
+    armed: Vec<Watched>,
     /// Hits that were acted on, in the whole run.
     acted: u64,
     /// Those since it was last armed.
     acted_since: u64,
     /// Processes that it has killed.
     killed: Vec<Handle>,
+}
+
+/// A fault armed in one process, and the task that writes down what happens to it.
+struct Watched {
+    armed: Arc<Armed>,
+    over: oneshot::Sender<()>,
+    watcher: JoinHandle<()>,
 }
 
 impl Nemesis {
@@ -71,26 +79,30 @@ impl Nemesis {
             fault.killed.clear();
             std::mem::take(&mut fault.armed)
         };
-        self.take_back(&before, arm.act == Act::Kill).await?;
+        self.take_back(before, arm.act == Act::Kill).await?;
         let mut took = Duration::ZERO;
         for target in targets {
             let (armed, events) = self.admin.cluster().arm(target, arm).await?;
             took = took.max(armed.took);
             let armed = Arc::new(armed);
-            let mut table = self.faults.table.lock().await;
-            if let Some(fault) = table.get_mut(&arm.fault) {
-                fault.armed.push(armed.clone());
-            }
-            drop(table);
             let watcher = Watcher {
                 step,
                 fault: arm.fault.clone(),
                 kills: arm.act == Act::Kill,
-                armed,
+                armed: armed.clone(),
                 faults: self.faults.clone(),
                 recorder: self.admin.recorder().clone(),
             };
-            tokio::spawn(watcher.watch(events));
+            let (over, is_over) = oneshot::channel();
+            let watched = Watched {
+                armed,
+                over,
+                watcher: tokio::spawn(watcher.watch(events, is_over)),
+            };
+            let mut table = self.faults.table.lock().await;
+            if let Some(fault) = table.get_mut(&arm.fault) {
+                fault.armed.push(watched);
+            }
         }
         Ok(format!("armed within {} us", took.as_micros()))
     }
@@ -107,15 +119,19 @@ impl Nemesis {
                 fault.acted_since,
             )
         };
-        self.take_back(&armed, kills).await?;
+        self.take_back(armed, kills).await?;
         Ok(format!("it acted on {acted} hits"))
     }
 
-    async fn take_back(&self, armed: &[Arc<Armed>], kills: bool) -> anyhow::Result<()> {
+    /// Disarms, and waits until everything that happened is written down.
+    async fn take_back(&self, armed: Vec<Watched>, kills: bool) -> anyhow::Result<()> {
         for one in armed {
-            one.disarm().await?;
+            let disarmed = one.armed.disarm().await;
+            drop(one.over);
+            one.watcher.await?;
+            disarmed?;
             if kills {
-                self.admin.cluster().kill_disarmed(one).await?;
+                self.admin.cluster().kill_disarmed(&one.armed).await?;
             }
         }
         Ok(())
@@ -127,9 +143,13 @@ impl Nemesis {
             let fault = table
                 .get(name)
                 .ok_or_else(|| anyhow!("{name:?} was not armed"))?;
-            fault.armed.clone()
+            fault
+                .armed
+                .iter()
+                .map(|one| one.armed.clone())
+                .collect::<Vec<_>>()
         };
-        for one in &armed {
+        for one in armed {
             one.release().await?;
         }
         Ok(String::new())
@@ -199,10 +219,20 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn watch(self, mut events: broadcast::Receiver<Event>) {
+    /// Until the process has ended, or the fault is over and nothing of it is left to tell.
+    async fn watch(
+        self,
+        mut events: broadcast::Receiver<Event>,
+        mut is_over: oneshot::Receiver<()>,
+    ) {
         let mut recorded = 0;
         loop {
-            let event = match events.recv().await {
+            let event = tokio::select! {
+                biased;
+                event = events.recv() => event,
+                _ = &mut is_over => return,
+            };
+            let event = match event {
                 Ok(event) => event,
                 Err(broadcast::error::RecvError::Lagged(_)) => continue,
                 Err(broadcast::error::RecvError::Closed) => return,

@@ -96,7 +96,7 @@ pub enum Act {
 
 /// What a skipped function returns. A Go binary does not say whether a function has results, so it
 /// has to be said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Returns {
     /// It has no results.

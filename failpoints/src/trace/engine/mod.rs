@@ -17,13 +17,16 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid, setpgid};
 
-use super::wire::{MAX_ORDER, Order, SOFTWARE, Said};
+use super::wire::{CLEAR, MAX_ORDER, Order, SOFTWARE, Said};
 use tracee::Tracee;
+
+/// Seconds that the last detaching may take. It has a limit of its own; this
+/// one is for a system call that hangs.
+const LAST_LIMIT: u32 = 20;
 
 /// Runs until standard input ends, then disarms all and exits.
 pub(super) fn main(args: impl Iterator<Item = String>) -> ! {
@@ -42,9 +45,18 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
         arg.ok_or(format!("{what} is missing"))
     };
     let (parent, pid) = (number("the parent's pid")?, number("the pid to trace")?);
-    let software = args.next().as_deref() == Some(SOFTWARE);
+    let mut software = false;
+    let mut bytes = None;
+    for arg in args {
+        match arg.strip_prefix(CLEAR) {
+            Some(list) => bytes = Some(list.to_owned()),
+            None => software |= arg == SOFTWARE,
+        }
+    }
 
-    set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl(PR_SET_PDEATHSIG): {e}"))?;
+    // No PR_SET_PDEATHSIG: the kernel would kill us before we could take the
+    // breakpoints away, which it leaves in place. The end of standard input
+    // tells of the parent's death as well.
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(|e| format!("setpgid: {e}"))?;
     if getppid() != Pid::from_raw(parent) {
         return Err(format!("the parent {parent} is gone"));
@@ -58,6 +70,10 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
         .map_err(|e| format!("signalfd: {e}"))?;
     let out = out::Out::new().map_err(|e| format!("standard output: {e}"))?;
     let mut tracee = Tracee::new(pid, software, news, out);
+    if let Some(bytes) = bytes {
+        let bytes = serde_json::from_str(&bytes).map_err(|e| format!("{CLEAR}: {e}"))?;
+        return within_limit(|| tracee.clear(bytes));
+    }
     tracee.out.say(&Said::Ready);
 
     let mut orders = Orders::default();
@@ -72,9 +88,19 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             tracee.obey(order);
         }
     }
-    let left = tracee.leave();
-    tracee.out.flush();
-    left
+    within_limit(|| {
+        let left = tracee.leave();
+        tracee.out.flush();
+        left
+    })
+}
+
+/// Ends us if this takes much longer than it may.
+fn within_limit<T>(work: impl FnOnce() -> T) -> T {
+    nix::unistd::alarm::set(LAST_LIMIT);
+    let done = work();
+    nix::unistd::alarm::cancel();
+    done
 }
 
 /// Sleeps until there is news of a thread, room for output, an order (if asked

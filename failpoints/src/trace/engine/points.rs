@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use super::frames::Memory;
 use super::prologue::{StackCheck, stack_check};
 use crate::trace::ArmId;
+use crate::trace::wire::Planted;
 
 /// Debug registers that hold an address.
 pub(super) const REGISTERS: usize = 4;
@@ -170,6 +171,29 @@ impl Points {
             }
             false
         });
+    }
+
+    /// Every `int3`, with the byte under it.
+    pub(super) fn planted(&self) -> Planted {
+        let bytes = self
+            .places
+            .iter()
+            .filter_map(|(at, place)| match place.kind {
+                Kind::Byte(byte) => Some((*at, byte)),
+                Kind::Register(_) => None,
+            });
+        bytes.collect()
+    }
+
+    /// Puts bytes back that another tracer left covered.
+    pub(super) fn uncover(&mut self, planted: Planted, memory: &MemoryFile) {
+        for (address, byte) in planted {
+            let mut found = [0];
+            if memory.read(address, &mut found) == 1 && found == [INT3] {
+                let _ = memory.write(address, &[byte]);
+            }
+            self.removed.insert(address);
+        }
     }
 
     /// The memory is gone, or no thread is traced any more.

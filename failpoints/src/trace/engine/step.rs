@@ -83,7 +83,9 @@ impl Tracee {
         }
         if in_memory {
             self.points.show(address, false, &self.memory);
+            // What was kept is looked at next.
             self.world_stops = false;
+            self.look_again();
         }
         match stepped {
             Stepped::Past => self.resume(tid, 0),
@@ -95,9 +97,6 @@ impl Tracee {
             }
             Stepped::News(status) => self.on_status(tid, status),
             Stepped::Gone => {}
-        }
-        if in_memory {
-            self.start_world();
         }
     }
 
@@ -186,12 +185,5 @@ impl Tracee {
                 .map(|(tid, _)| *tid)
                 .collect()
         });
-    }
-
-    /// Lets go on what [`stop_world`](Self::stop_world) stopped.
-    fn start_world(&mut self) {
-        while let Some((tid, status)) = self.parked.pop_front() {
-            self.on_status(tid, status);
-        }
     }
 }

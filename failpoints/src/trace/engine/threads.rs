@@ -29,8 +29,8 @@ pub(super) struct Thread {
     pub(super) interrupted: bool,
     /// The change it last went on with.
     pub(super) generation: u64,
-    /// Its debug registers.
-    registers: [Option<u64>; REGISTERS],
+    /// Its debug registers, once they are known.
+    registers: Option<[Option<u64>; REGISTERS]>,
     /// What is left to do when its system call ends.
     pub(super) at_exit: Option<AtExit>,
 }
@@ -41,7 +41,7 @@ impl Thread {
             state: State::Running,
             interrupted: false,
             generation: 0,
-            registers: [None; REGISTERS],
+            registers: None,
             at_exit: None,
         }
     }
@@ -114,7 +114,7 @@ impl Tracee {
         }
         thread.generation = self.generation;
         let wanted = self.points.registers();
-        if thread.registers == wanted {
+        if thread.registers == Some(wanted) {
             return;
         }
         let set = || -> nix::Result<()> {
@@ -123,7 +123,7 @@ impl Tracee {
                 if let Some(address) = *address {
                     // Length and kind 0: one byte, executed.
                     control |= 1 << (2 * n);
-                    if thread.registers[n] != Some(address) {
+                    if thread.registers.is_none_or(|set| set[n] != Some(address)) {
                         write_register(tid, n, address)?;
                     }
                 }
@@ -131,7 +131,7 @@ impl Tracee {
             write_register(tid, 7, control)
         };
         match set() {
-            Ok(()) => thread.registers = wanted,
+            Ok(()) => thread.registers = Some(wanted),
             Err(Errno::ESRCH) => {}
             Err(errno) => self.registers_refused = Some(errno),
         }

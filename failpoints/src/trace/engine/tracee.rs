@@ -10,7 +10,7 @@ use super::out::Out;
 use super::points::{MemoryFile, Points};
 use super::syscalls;
 use super::threads::{self, State, Thread};
-use crate::trace::wire::{Order, Refusal, Said, What};
+use crate::trace::wire::{Order, Planted, Refusal, Said, What};
 use crate::trace::{Act, Arm, ArmId, Event, Point, ReleasedBy, SyscallStop};
 
 /// How long threads may take to stop. Longer only in system calls that cannot
@@ -71,6 +71,8 @@ pub(super) struct Tracee {
     /// Why the debug registers could not be set.
     pub(super) registers_refused: Option<nix::errno::Errno>,
     busy: bool,
+    /// What was last said to be planted.
+    told: Planted,
 }
 
 impl Tracee {
@@ -91,6 +93,7 @@ impl Tracee {
             restarting: HashSet::new(),
             registers_refused: None,
             busy: false,
+            told: Planted::new(),
         }
     }
 
@@ -109,6 +112,12 @@ impl Tracee {
         while let Ok(Some(_)) = self.signals.read_signal() {}
         self.busy = true;
         for _ in 0..AT_ONCE {
+            if !self.world_stops
+                && let Some((tid, status)) = self.parked.pop_front()
+            {
+                self.on_status(tid, status);
+                continue;
+            }
             match crate::trace::sys::wait(-1, false) {
                 Ok(Some((tid, status))) => self.on_status(tid, status),
                 _ => {
@@ -153,11 +162,13 @@ impl Tracee {
             self.points
                 .add(id, addresses, *entry, &self.memory)
                 .map_err(Refusal::Bad)?;
+            self.tell_planted();
         }
         self.arms.insert(id, armed);
         self.change().map_err(Refusal::Kernel)?;
         if self.registers_refused.take().is_some() {
             self.points.use_memory(&self.memory);
+            self.tell_planted();
             self.change().map_err(Refusal::Kernel)?;
         }
         // The program may have ended, or executed another, meanwhile.
@@ -170,6 +181,7 @@ impl Tracee {
     /// Also right for an arm that is gone already.
     fn disarm(&mut self, id: ArmId) -> Result<(), Refusal> {
         self.points.remove(id, &self.memory);
+        self.tell_planted();
         let known = self.arms.remove(&id).is_some();
         self.release(id, ReleasedBy::Disarm);
         if self.arms.is_empty() {
@@ -178,6 +190,15 @@ impl Tracee {
             self.change().map_err(Refusal::Kernel)
         } else {
             Ok(())
+        }
+    }
+
+    /// So that another can put the bytes back if we cannot.
+    fn tell_planted(&mut self) {
+        let planted = self.points.planted();
+        if planted != self.told {
+            self.out.say(&Said::Planted(planted.clone()));
+            self.told = planted;
         }
     }
 
@@ -225,12 +246,24 @@ impl Tracee {
         }
     }
 
+    /// Takes away what a tracer left that was killed.
+    pub(super) fn clear(&mut self, planted: Planted) -> Result<(), String> {
+        match self.seize() {
+            Ok(()) => {}
+            Err(Refusal::Ended) => return Ok(()),
+            Err(Refusal::Bad(reason) | Refusal::Kernel(reason)) => return Err(reason),
+        }
+        self.points.uncover(planted, &self.memory);
+        self.leave()
+    }
+
     /// Disarms all and detaches, leaving the process as it was.
     pub(super) fn leave(&mut self) -> Result<(), String> {
         let arms: Vec<ArmId> = self.arms.keys().copied().collect();
         for id in arms {
             self.points.remove(id, &self.memory);
         }
+        self.tell_planted();
         self.arms.clear();
         self.restarting.clear();
         self.generation += 1;
@@ -269,6 +302,7 @@ impl Tracee {
         self.parked.clear();
         self.restarting.clear();
         self.points.forget();
+        self.tell_planted();
         self.memory = MemoryFile::closed();
     }
 }
