@@ -11,6 +11,8 @@ mod armed;
 mod bad_input;
 #[path = "real/cluster.rs"]
 mod cluster;
+#[path = "real/disk.rs"]
+mod disk;
 #[path = "real/killed.rs"]
 mod killed;
 #[path = "real/links.rs"]

@@ -215,6 +215,34 @@ fn missing_fields_of_an_action() {
 }
 
 #[test]
+fn steps_on_disks() {
+    refused(
+        "[[step]]\ndo = \"power_loss\"\ntarget = \"random\"\n",
+        "my.toml:5:10: step 1: this needs disk = true in [cluster]",
+    );
+    refused(
+        "[cluster]\ndisk = \"strct\"\n",
+        "my.toml:4:8: cluster: disk: unknown form of disk \"strct\"; did you mean \"strict\"? \
+         Allowed: ordered, strict",
+    );
+    let on_disk = "[cluster]\ndisk = true\n[[step]]\ntarget = \"m1\"\n";
+    refused(
+        &format!("{on_disk}do = \"power_loss\"\nsurvival = \"tron\"\n"),
+        "my.toml:8:12: step 1: survival: unknown survival \"tron\"; did you mean \"torn\"? \
+         Allowed: synced-only, torn, subset",
+    );
+    let fault = format!("{on_disk}do = \"disk_fault\"\nfault = \"f\"\n");
+    refused(
+        &format!("{fault}kind = \"enospc\"\n"),
+        "my.toml:5:1: step 1: field \"bytes\" is missing: how much space there is",
+    );
+    refused(
+        &format!("{fault}kind = \"eio\"\nevery = 5\n"),
+        "my.toml:5:1: step 1: kind \"eio\" takes no \"every\"",
+    );
+}
+
+#[test]
 fn inverted_range() {
     refused(
         "[traffic]\ntime = \"3..2 s\"\n",

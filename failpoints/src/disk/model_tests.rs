@@ -303,6 +303,31 @@ fn options(strict: bool) -> Options {
     }
 }
 
+/// Durable by its new directory, a rename takes the creation before it along:
+/// a later sync of the old directory must not bring the old name back.
+#[test]
+fn strict_names_become_durable_with_what_they_build_on() {
+    let [a, b, old, new] = ["a", "b", "a/f", "b/f"].map(|path| {
+        let found = PATHS.iter().position(|it| *it == path);
+        found.unwrap()
+    });
+    let mut pair = Pair::new(options(true));
+    for act in [
+        Act::Mkdir(a),
+        Act::Mkdir(b),
+        Act::SyncDirectory(PATHS.len()),
+        Act::Create(old),
+        Act::Rename(old, new),
+        Act::SyncDirectory(b),
+        Act::SyncDirectory(a),
+        Act::Lose(Survival::SyncedOnly),
+    ] {
+        pair.act(&act);
+    }
+    let left: Vec<String> = pair.look().0.into_keys().collect();
+    assert_eq!(left, ["a", "b", "b/f"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
