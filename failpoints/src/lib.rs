@@ -11,13 +11,15 @@
 //!   cuts, blackholes, slow links.
 //! * [`netns`]: members in network namespaces, whose links lose packets.
 //! * [`gofail`]: points of binaries that were built with gofail.
+//! * [`disk`]: file systems that lose what was not synced, fail, and flip bits.
 //!
-//! [`ports`] hands out the loopback ports both need.
+//! [`ports`] hands out loopback ports.
 //!
 //! Linux only: the crate reads `/proc` and relies on parent-death signals.
 
 #![deny(unsafe_code)]
 
+pub mod disk;
 pub mod fault;
 pub mod gofail;
 pub mod netns;

@@ -14,11 +14,13 @@ pub enum Capability {
     Syscalls,
     /// Members in network namespaces: root, and ip(8).
     Namespaces,
+    /// Disks of our own below members' data: FUSE and mount namespaces.
+    Disk,
 }
 
 impl Capability {
     /// All of them, in the order of `gauntlet doctor`.
-    pub const ALL: [Self; 3] = [Self::Symbols, Self::Syscalls, Self::Namespaces];
+    pub const ALL: [Self; 4] = [Self::Symbols, Self::Syscalls, Self::Disk, Self::Namespaces];
 
     /// The name, as in messages and the doctor's list.
     #[must_use]
@@ -26,6 +28,7 @@ impl Capability {
         match self {
             Self::Symbols => "faults at functions",
             Self::Syscalls => "faults at system calls",
+            Self::Disk => "disks that lose power",
             Self::Namespaces => "network namespaces",
         }
     }
@@ -37,8 +40,11 @@ impl Capability {
             Self::Symbols | Self::Syscalls => {
                 "ptrace must be allowed: in a container --cap-add=SYS_PTRACE, on a host kernel.yama.ptrace_scope below 3"
             }
+            Self::Disk => {
+                "root and /dev/fuse are needed: in a container --cap-add=SYS_ADMIN --device=/dev/fuse"
+            }
             Self::Namespaces => {
-                "run as root, with ip of iproute2; in a container --cap-add=SYS_ADMIN and NET_ADMIN"
+                "root and ip(8) are needed: in a container --cap-add=SYS_ADMIN --cap-add=NET_ADMIN, package iproute2"
             }
         }
     }
@@ -61,8 +67,29 @@ impl Capability {
                 failpoints::trace::probe(launcher).syscalls?;
                 Ok("armed, hit and detached".into())
             }
+            Self::Disk => {
+                let launcher = launcher.to_owned();
+                alone(async move { failpoints::disk::probe(&launcher).await })?;
+                Ok("mounted, written, lost and checked".into())
+            }
         }
     }
+}
+
+/// Runs to its end on a thread and a runtime of its own: the caller may be inside a runtime.
+fn alone<T: Send + 'static>(
+    tried: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no runtime: {error}"))?;
+        runtime.block_on(tried)
+    });
+    let tried = thread.join();
+    tried.unwrap_or_else(|_| Err("the attempt panicked".into()))
 }
 
 /// What a plan needs.
@@ -73,6 +100,7 @@ pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     if plan.cluster.network == Network::Namespaces {
         needed.insert(Capability::Namespaces);
     }
+    needed.extend(plan.cluster.disk.map(|_| Capability::Disk));
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
             needed.insert(match arm.at {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     failpoints::process::launcher_main();
+    failpoints::disk::server_main();
     failpoints::trace::tracer_main();
     ExitCode::from(harness::cli::main().code())
 }

@@ -288,10 +288,13 @@ fn require_space(out: &Path, members: u32) -> anyhow::Result<()> {
 /// Deletes members' data, and keeps their logs.
 fn remove_data(dir: &Path) -> anyhow::Result<()> {
     for member in std::fs::read_dir(dir.join("members"))? {
-        let data = member?.path().join("data");
-        if data.exists() {
-            std::fs::remove_dir_all(&data)
-                .with_context(|| format!("cannot delete {}", data.display()))?;
+        let member = member?.path();
+        // The second is left behind where a disk of ours could not be healed.
+        for data in [member.join("data"), member.join("data.unsynced")] {
+            if data.exists() {
+                std::fs::remove_dir_all(&data)
+                    .with_context(|| format!("cannot delete {}", data.display()))?;
+            }
         }
     }
     Ok(())

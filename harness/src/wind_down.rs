@@ -40,6 +40,7 @@ const AUTH_ROUNDS_MAX: u32 = 10;
 /// When the recorder is gone. A member that cannot be started is recorded as a note.
 pub async fn heal(admin: &Admin) -> anyhow::Result<()> {
     let cluster = admin.cluster();
+    cluster.heal_disks().await?;
     let (paused, _) = cluster.broken().await;
     for member in paused {
         cluster.resume(&member).await?;

@@ -27,6 +27,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "apply-crash",
         "wal-crash",
         "partitions",
+        "power-loss",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

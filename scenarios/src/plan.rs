@@ -6,12 +6,14 @@
 //! planned times, not the same interleaving.
 
 mod armed;
+mod disk;
 mod network;
 mod steps;
 
 use serde::{Deserialize, Serialize};
 
 pub use armed::{Act, Arm, Edge, Place, Returns};
+pub use disk::{DiskFault, DiskFaultKind, DiskOp, DiskPlan, Survival};
 pub use network::{Clients, How, Network, Shape};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
 
@@ -114,6 +116,9 @@ pub struct ClusterPlan {
     /// What members' links to each other are made of.
     #[serde(default)]
     pub network: Network,
+    /// Whether members' data are on disks that can lose power, and how those keep names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskPlan>,
     /// `--heartbeat-interval`, in milliseconds.
     pub heartbeat_ms: u64,
     /// `--election-timeout`, in milliseconds.

@@ -202,6 +202,7 @@ fn cluster(scenario: &Scenario, overrides: &Overrides, log: &mut Log<'_>) -> Clu
         peer_proxies: spec.peer_proxies,
         client_proxies: spec.client_proxies,
         network: spec.network,
+        disk: spec.disk,
         heartbeat_ms,
         election_ms,
         snapshot_count,

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::draw::Draw;
 use crate::plan::{
-    Act, Clients, Edge, Expectation, How, Network, Place as ArmedAt, Shape, StepPhase, UserPlan,
+    Act, Clients, DiskOp, DiskPlan, Edge, Expectation, How, Network, Place as ArmedAt, Shape,
+    StepPhase, Survival, UserPlan,
 };
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
@@ -41,6 +42,7 @@ pub(crate) struct ClusterSpec {
     pub(crate) peer_proxies: bool,
     pub(crate) client_proxies: bool,
     pub(crate) network: Network,
+    pub(crate) disk: Option<DiskPlan>,
     /// Heartbeat interval and election timeout in microseconds; none draws one of the usual pairs.
     pub(crate) timing: Option<(Draw, Draw)>,
     pub(crate) snapshot_count: Draw,
@@ -160,6 +162,25 @@ pub(crate) struct SlowSpec {
     pub(crate) ends: EndsSpec,
 }
 
+/// A fault of a disk.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskFaultSpec {
+    pub(crate) fault: String,
+    pub(crate) paths: String,
+    pub(crate) hit: Draw,
+    pub(crate) times: Draw,
+    pub(crate) kind: DiskFaultKindSpec,
+    pub(crate) optional: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum DiskFaultKindSpec {
+    Eio(DiskOp),
+    Enospc(Draw),
+    SlowFsync(Draw),
+    BitFlip(Draw),
+}
+
 /// Which end, as read.
 pub(crate) const EDGES: [(&str, Edge); 2] = [("entry", Edge::Entry), ("return", Edge::Return)];
 
@@ -204,11 +225,14 @@ pub(crate) enum ActionSpec {
     RollingRestart,
     Swap { store: String },
     Gofail { failpoint: String, terms: String },
+    PowerLoss { survival: Vec<Survival> },
+    DiskFault(DiskFaultSpec),
+    DiskHeal,
     Sleep,
 }
 
 /// Actions by name, and whether each has a target.
-pub(crate) const ACTIONS: [(&str, bool); 33] = [
+pub(crate) const ACTIONS: [(&str, bool); 36] = [
     ("defragment", true),
     ("kill", true),
     ("terminate", true),
@@ -241,5 +265,8 @@ pub(crate) const ACTIONS: [(&str, bool); 33] = [
     ("rolling_restart", true),
     ("swap", true),
     ("gofail", true),
+    ("power_loss", true),
+    ("disk_fault", true),
+    ("disk_heal", true),
     ("sleep", false),
 ];

@@ -72,6 +72,7 @@ impl Plan {
             peer_proxies,
             client_proxies,
             network,
+            disk,
             heartbeat_ms,
             election_ms,
             snapshot_count,
@@ -84,6 +85,9 @@ impl Plan {
         line(&mut text, "peer_proxies", peer_proxies);
         line(&mut text, "client_proxies", client_proxies);
         line(&mut text, "network", network);
+        if let Some(disk) = disk {
+            line(&mut text, "disk", disk);
+        }
         line(&mut text, "heartbeat_ms", heartbeat_ms);
         line(&mut text, "election_ms", election_ms);
         line(&mut text, "snapshot_count", snapshot_count);

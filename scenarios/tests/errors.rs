@@ -15,7 +15,8 @@ fn refused(rest: &str, expected: &str) {
 const ACTIONS: &str = "defragment, kill, terminate, pause, resume, restart, cut, slow_link, \
     drop_connections, heal_network, member_add, member_promote, member_remove, grant_permission, revoke_permission, puts, compact, \
     wait_caught_up, arm, disarm, release, snapshot, move_leader, alarm_raise, alarm_clear, \
-    auth_disable, auth_enable, lease_churn, power_cycle, rolling_restart, swap, gofail, sleep";
+    auth_disable, auth_enable, lease_churn, power_cycle, rolling_restart, swap, gofail, power_loss, \
+    disk_fault, disk_heal, sleep";
 
 #[test]
 fn toml_that_does_not_parse() {

@@ -16,6 +16,7 @@ mod elf;
 mod error;
 mod nearest;
 mod pattern;
+mod places;
 mod process;
 mod results;
 mod table;
@@ -281,7 +282,8 @@ impl Symbols {
     }
 
     /// What to add to an address of this binary to get that in a process which
-    /// runs it: 0 unless it is position-independent.
+    /// runs it: 0 unless it is position-independent. Waits for a process that
+    /// is in the middle of exec, 2 s at most: its code is mapped then.
     ///
     /// # Errors
     ///

@@ -5,15 +5,14 @@
 //! registers since Go 1.17 (Go's `src/cmd/compile/abi-internal.md`), and
 //! before that the caller's stack, above the arguments.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use iced_x86::{
-    FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
-};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 
 use super::code::target;
+use super::places::{Convention, FIRST, Places, REGISTERS, bit, write_barrier};
 use super::table::Entry;
 use super::{Function, SymbolError, Symbols};
 
@@ -55,37 +54,21 @@ impl After {
     }
 }
 
-/// Places of results that were neither read nor written yet, a bit each.
-type Places = u64;
-
-/// The integer registers of results, in Go's order; then come X0 to X14.
-const INTEGERS: [Register; 9] = [
-    Register::RAX,
-    Register::RBX,
-    Register::RCX,
-    Register::RDI,
-    Register::RSI,
-    Register::R8,
-    Register::R9,
-    Register::R10,
-    Register::R11,
-];
-const FLOATS: usize = 15;
-const FIRST: Places = 1 | 1 << INTEGERS.len();
-
-/// The instructions looked at after one call, at most.
-const STEPS: usize = 20_000;
+/// The instructions looked at for one function, at most.
+const STEPS: usize = 1_000_000;
 /// How many callers up a result is followed that is handed on.
 const DEPTH: usize = 4;
 /// Decoded functions that are kept.
-const KEPT: usize = 256;
+const KEPT: usize = 2048;
+
+/// A function that gets places handed: as arguments (no depth), or back from it
+/// to its callers (at a depth).
+type Handed = (u64, Places, Option<usize>);
 
 /// Where a walk is, and what its end means.
 #[derive(Clone, Copy)]
 struct Walk {
-    /// Bytes of the callee's arguments and results on the stack; none if its
-    /// results are in registers.
-    stack: Option<u64>,
+    results: Convention,
     /// Whether a RET hands the places to callers; else it is the end.
     callers: bool,
     depth: usize,
@@ -102,6 +85,9 @@ pub(super) struct Calls<'a> {
     pointed_to: HashSet<u64>,
     in_registers: bool,
     decoded: RefCell<HashMap<u64, Rc<Vec<Instruction>>>>,
+    found: RefCell<HashMap<Handed, After>>,
+    /// The steps left of [`STEPS`].
+    left: Cell<usize>,
 }
 
 impl<'a> Calls<'a> {
@@ -139,6 +125,8 @@ impl<'a> Calls<'a> {
             pointed_to: symbols.table.pointed_to(&symbols.image),
             in_registers: by_register > entries.len() / 20,
             decoded: RefCell::default(),
+            found: RefCell::default(),
+            left: Cell::default(),
         }
     }
 
@@ -149,7 +137,6 @@ impl<'a> Calls<'a> {
         })?;
         let sites = self.sites(entry);
         let stack = match (self.in_registers, u64::try_from(entry.args)) {
-            (true, _) => None,
             (false, Err(_)) => return Ok(ResultUse::Unknown),
             // It takes nothing and returns nothing.
             (false, Ok(0)) => {
@@ -157,17 +144,21 @@ impl<'a> Calls<'a> {
                     call_sites: sites.len(),
                 });
             }
-            (false, Ok(bytes)) => Some(bytes),
+            (_, stack) => stack.unwrap_or_default(),
         };
         let walk = Walk {
-            stack,
+            results: Convention {
+                in_registers: self.in_registers,
+                stack,
+            },
             callers: true,
             depth: 0,
         };
+        self.left.set(STEPS);
         let mut at = Vec::new();
         let mut all = !sites.is_empty() && self.all_known(entry);
         for (caller, index) in &sites {
-            match self.walk(caller, index + 1, self.places(stack), walk) {
+            match self.walk(caller, index + 1, walk.results.places(), walk) {
                 After::Read(ip) => at.push(ip),
                 After::Unclear => all = false,
                 After::Unread => {}
@@ -225,14 +216,6 @@ impl<'a> Calls<'a> {
         !self.jumps.contains(&entry.entry) && !self.pointed_to.contains(&entry.entry)
     }
 
-    fn places(&self, stack: Option<u64>) -> Places {
-        let count = match stack {
-            None => (INTEGERS.len() + FLOATS) as u64,
-            Some(bytes) => bytes.div_ceil(8).min(64),
-        };
-        Places::MAX >> (64 - count)
-    }
-
     /// Follows every way from an instruction until the places are read or
     /// written.
     fn walk(&self, function: &Entry, from: usize, places: Places, walk: Walk) -> After {
@@ -243,30 +226,29 @@ impl<'a> Calls<'a> {
         let mut seen: HashMap<usize, Places> = HashMap::new();
         let mut open = vec![(from, places)];
         let mut result = After::Unread;
-        let mut steps = 0;
         while let Some((index, mut places)) = open.pop() {
             let before = seen.entry(index).or_default();
             if places & !*before == 0 {
                 continue;
             }
             *before |= places;
-            steps += 1;
-            let Some(one) = all.get(index).filter(|_| steps <= STEPS) else {
-                return result.or(After::Unclear);
+            let Some(left) = self.left.get().checked_sub(1) else {
+                return After::Unclear;
             };
-            let info = infos.info(one);
-            let touched = match walk.stack {
-                None => registers(info.used_registers()),
-                Some(bytes) => slots(one, info.used_memory(), bytes),
+            self.left.set(left);
+            let Some(one) = all.get(index) else {
+                result = result.or(After::Unclear);
+                continue;
             };
+            let touched = walk.results.touched(one, infos.info(one));
             if touched.read & places != 0 {
                 return After::Read(one.ip());
             }
-            if touched.unclear {
+            if touched.unclear && places & !REGISTERS != 0 {
                 result = result.or(After::Unclear);
             }
             places &= !touched.written;
-            if places == 0 || touched.end {
+            if places == 0 {
                 continue;
             }
             let flow = one.flow_control();
@@ -280,7 +262,7 @@ impl<'a> Calls<'a> {
                 FlowControl::IndirectCall => {
                     // A method's receiver, or a closure's first argument, has
                     // been written by now; unless it is the result.
-                    if walk.callers && walk.stack.is_none() && places & FIRST == FIRST {
+                    if walk.callers && places & FIRST == FIRST {
                         result = result.or(After::Unclear);
                     }
                 }
@@ -293,8 +275,8 @@ impl<'a> Calls<'a> {
                         open.push((index + 1, places));
                     }
                 }
-                FlowControl::Return if walk.callers && walk.stack.is_none() => {
-                    let after = self.handed_on(function, places, walk);
+                FlowControl::Return if walk.callers && places & REGISTERS != 0 => {
+                    let after = self.handed_on(function, places & REGISTERS, walk);
                     if matches!(after, After::Read(_)) {
                         return after;
                     }
@@ -315,30 +297,41 @@ impl<'a> Calls<'a> {
         let name = callee.map(|entry| self.name(entry)).unwrap_or_default();
         // These keep to no calling convention.
         if let Some(kind) = name.strip_prefix("runtime.gcWriteBarrier") {
-            if walk.stack.is_none() {
-                let read = write_barrier(kind);
-                if read & *places != 0 {
-                    return Some(After::Read(one.ip()));
-                }
-                *places &= !bit(Register::R11);
+            if write_barrier(kind) & *places != 0 {
+                return Some(After::Read(one.ip()));
             }
+            *places &= !bit(Register::R11);
             return None;
         }
         if name.starts_with("runtime.morestack") || name.starts_with("runtime.duff") {
             return None;
         }
-        if name.starts_with("runtime.panic") || walk.stack.is_some() || !walk.callers {
+        let registers = *places & REGISTERS;
+        if name.starts_with("runtime.panic") || registers == 0 || !walk.callers {
             return Some(After::Unread);
         }
         let into = Walk {
             callers: false,
             ..walk
         };
-        Some(match callee {
-            // As an argument: the callee reads it before it writes it.
-            Some(entry) => self.walk(entry, 0, *places, into),
-            None => After::Unclear,
-        })
+        // As an argument: the callee reads it before it writes it.
+        Some(callee.map_or(After::Unclear, |entry| {
+            self.remembered((entry.entry, registers, None), || {
+                self.walk(entry, 0, registers, into)
+            })
+        }))
+    }
+
+    fn remembered(&self, key: Handed, find: impl FnOnce() -> After) -> After {
+        if let Some(found) = self.found.borrow().get(&key) {
+            return *found;
+        }
+        let found = find();
+        // What ended for want of steps may be told another time.
+        if self.left.get() > 0 {
+            self.found.borrow_mut().insert(key, found);
+        }
+        found
     }
 
     /// What the callers of a function do with places it returned untouched.
@@ -354,110 +347,19 @@ impl<'a> Calls<'a> {
             depth: walk.depth + 1,
             ..walk
         };
-        let sites = self.sites(function);
-        let mut result = match self.all_known(function) && !sites.is_empty() {
-            true => After::Unread,
-            false => After::Unclear,
-        };
-        for (caller, index) in sites {
-            result = result.or(self.walk(caller, index + 1, places, deeper));
-            if matches!(result, After::Read(_)) {
-                break;
+        self.remembered((function.entry, places, Some(walk.depth)), || {
+            let sites = self.sites(function);
+            let mut result = match self.all_known(function) && !sites.is_empty() {
+                true => After::Unread,
+                false => After::Unclear,
+            };
+            for (caller, index) in sites {
+                result = result.or(self.walk(caller, index + 1, places, deeper));
+                if matches!(result, After::Read(_)) {
+                    break;
+                }
             }
-        }
-        result
+            result
+        })
     }
-}
-
-/// What an instruction does to places.
-#[derive(Default)]
-struct Touched {
-    read: Places,
-    written: Places,
-    /// It takes a place's address.
-    unclear: bool,
-    /// The places are gone behind it.
-    end: bool,
-}
-
-fn bit(register: Register) -> Places {
-    let full = register.full_register();
-    if register.is_vector_register() {
-        return match register.number() {
-            number if number < FLOATS => 1 << (INTEGERS.len() + number),
-            _ => 0,
-        };
-    }
-    let index = INTEGERS.iter().position(|one| *one == full);
-    index.map_or(0, |index| 1 << index)
-}
-
-fn registers(used: &[iced_x86::UsedRegister]) -> Touched {
-    let mut touched = Touched::default();
-    for one in used {
-        let place = bit(one.register());
-        match one.access() {
-            OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite => {
-                touched.read |= place;
-            }
-            // A write of 8 or 16 bits leaves the rest.
-            OpAccess::Write if one.register().size() >= 4 => touched.written |= place,
-            _ => {}
-        }
-    }
-    touched
-}
-
-/// Slots of 8 bytes from the stack pointer up, below the callee's `bytes`.
-fn slots(one: &Instruction, used: &[iced_x86::UsedMemory], bytes: u64) -> Touched {
-    let mut touched = Touched::default();
-    if one.is_stack_instruction() {
-        // What RET, CALL, PUSH and POP touch is no result, and the frame moves
-        // under the last two.
-        touched.end = matches!(one.mnemonic(), Mnemonic::Push | Mnemonic::Pop);
-        return touched;
-    }
-    let is_slot = |base, index, at: u64| {
-        base == Register::RSP && index == Register::None && at < bytes.min(512)
-    };
-    for memory in used {
-        let at = memory.displacement();
-        if !is_slot(memory.base(), memory.index(), at) {
-            continue;
-        }
-        let size = memory.memory_size().size().max(1) as u64;
-        let first = at / 8;
-        let last = ((at + size - 1) / 8).min(63);
-        let places = (Places::MAX >> (63 - (last - first))) << first;
-        match memory.access() {
-            OpAccess::Write if size >= 8 => touched.written |= places,
-            OpAccess::Write | OpAccess::CondWrite => {}
-            _ => touched.read |= places,
-        }
-    }
-    if one.mnemonic() == Mnemonic::Lea {
-        let at = one.memory_displacement64();
-        touched.unclear = is_slot(one.memory_base(), one.memory_index(), at);
-    }
-    // The frame is being left.
-    touched.end = matches!(one.mnemonic(), Mnemonic::Add | Mnemonic::Sub)
-        && one.op0_kind() == OpKind::Register
-        && one.op0_register() == Register::RSP;
-    touched
-}
-
-/// The registers that a write barrier of a kind reads: until Go 1.20 the value
-/// and where it goes, since then none (`runtime/asm_amd64.s`).
-fn write_barrier(kind: &str) -> Places {
-    let value = match kind {
-        "" => Register::RAX,
-        "BX" => Register::RBX,
-        "CX" => Register::RCX,
-        "SI" => Register::RSI,
-        "R8" => Register::R8,
-        "R9" => Register::R9,
-        _ if kind.starts_with(|one: char| one.is_ascii_digit()) => return 0,
-        _ => return bit(Register::RDI),
-    };
-    bit(value) | bit(Register::RDI)
 }

@@ -28,6 +28,10 @@ const EVENTS: usize = 4096;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Use no debug registers: every code point is an `int3`.
+    ///
+    /// An `int3` costs nothing until it is hit, then stops every thread for a
+    /// moment. A debug register is cheap to hit, but is loaded at each switch
+    /// to a thread, which took 5 to 10 % of etcd's writes on a virtual machine.
     pub software: bool,
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
 
-use super::{Act, Arm, ArmId, TraceError, Tracer};
+use super::{Act, Arm, ArmId, Options, TraceError, Tracer};
 use crate::fault::{Fault, Step};
 use crate::process::{Handle, Member};
 
@@ -15,14 +15,21 @@ use crate::process::{Handle, Member};
 #[derive(Debug)]
 pub struct Tracers {
     launcher: PathBuf,
+    options: Options,
     running: Mutex<HashMap<i32, Weak<Tracer>>>,
 }
 
 impl Tracers {
     /// See [`Tracer::start`] for `launcher`.
     pub fn new(launcher: impl Into<PathBuf>) -> Self {
+        Self::with(launcher, Options::default())
+    }
+
+    /// With options, for every tracer.
+    pub fn with(launcher: impl Into<PathBuf>, options: Options) -> Self {
         Self {
             launcher: launcher.into(),
+            options,
             running: Mutex::default(),
         }
     }
@@ -41,7 +48,7 @@ impl Tracers {
         {
             return Ok(tracer);
         }
-        let tracer = Arc::new(Tracer::start(&self.launcher, pid).await?);
+        let tracer = Arc::new(Tracer::start_with(&self.launcher, pid, self.options).await?);
         running.insert(pid, Arc::downgrade(&tracer));
         Ok(tracer)
     }

@@ -73,10 +73,11 @@ pub use sys::let_anyone_trace;
 /// Call it first in `main`, next to
 /// [`launcher_main`](crate::process::launcher_main).
 pub fn tracer_main() {
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() != Some(wire::MARK) {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().as_deref() != Some(std::ffi::OsStr::new(wire::MARK)) {
         return;
     }
+    let args = args.map(|arg| arg.to_string_lossy().into_owned());
     let mut args = args.peekable();
     if args.peek().is_some_and(|arg| arg == wire::TARGET) {
         probe::target();

@@ -4,24 +4,30 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use failpoints::disk::{DiskServer, Options};
 use failpoints::process::{SpawnSpec, Spawner, launcher_main};
 
 fn main() -> ExitCode {
     launcher_main();
+    failpoints::disk::server_main();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["tick"] => tick(),
         ["parent", log] => parent(log),
         ["lease"] => lease(),
+        ["journal", path] => journal(path),
+        ["disk-parent", dir] => disk_parent(dir),
         ["member", listen, control] => member(Ipv4Addr::LOCALHOST, port(listen), port(control)),
         ["member", listen, control, address] => {
             let address = address.parse().expect("an address");
@@ -95,6 +101,45 @@ impl Guests {
             let _ = stream.write_all(text.as_bytes());
         }
     }
+}
+
+/// Appends numbers to a file, and says each once it is synced.
+fn journal(path: &str) -> ExitCode {
+    let file = File::options().create(true).append(true).open(path);
+    let mut file = file.expect("the journal");
+    let kept = file.metadata().expect("its size").len() / 8;
+    for number in kept + 1.. {
+        let done = file.write_all(&number.to_le_bytes());
+        if done.and_then(|()| file.sync_data()).is_err() {
+            break;
+        }
+        println!("{number}");
+    }
+    ExitCode::FAILURE
+}
+
+/// A harness with a disk and a member on it: says both pids, and keeps them
+/// until its standard input ends.
+fn disk_parent(dir: &str) -> ExitCode {
+    let own = std::env::current_exe().expect("own path");
+    let dir = Path::new(dir);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let kept = runtime.block_on(async {
+        let data = dir.join("data");
+        std::fs::create_dir(&data).expect("a directory");
+        let server = DiskServer::start(&own).await.expect("a server");
+        let disk = server.mount("m1", &data, &data, Options::default()).await;
+        let mut spec = SpawnSpec::new(&own, &own, dir.join("log"));
+        spec.args = vec!["journal".into(), data.join("journal").into()];
+        spec.namespaces = vec![server.namespace()];
+        let spawner = Spawner::new().expect("a thread");
+        let process = spawner.spawn(spec).await.expect("a member");
+        println!("{} {}", server.pid(), process.pid());
+        (disk.expect("a disk"), server, process)
+    });
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+    drop(kept);
+    ExitCode::SUCCESS
 }
 
 /// A member: echoes on one port, and dials and sends as told on the other, a

@@ -7,6 +7,7 @@ use failpoints::symbol::{Function, ResultUse, Symbols};
 use serde::Serialize;
 
 use super::{run, usage};
+use crate::install::Store;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -106,6 +107,7 @@ fn binary(spec: &str) -> anyhow::Result<PathBuf> {
             "{spec} is neither a path with a / in it nor a store: give ./{spec}, or etcd@3.5.16"
         )));
     }
+    Store::parse(spec).map_err(|error| usage(error.to_string()))?;
     Ok(run::resolve(spec)?.1)
 }
 

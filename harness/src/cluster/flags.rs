@@ -86,6 +86,7 @@ mod tests {
             peer_proxies: true,
             client_proxies: false,
             network: scenarios::plan::Network::Proxies,
+            disk: None,
             heartbeat_ms: 50,
             election_ms: 500,
             snapshot_count: 100,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 /// Longest line looked at, in bytes.
@@ -71,11 +72,21 @@ pub(super) fn is_fatal(line: &str) -> bool {
             .is_some_and(|rest| rest.contains(" F | ") || rest.contains(" C | "))
 }
 
-/// Every fatal line of a log, at most `max`.
-pub(super) fn fatal_lines(path: &Path, max: usize) -> std::io::Result<Vec<String>> {
+/// Every fatal line of a log that does not begin in one of these parts, at most `max`.
+pub(super) fn fatal_lines(
+    path: &Path,
+    excused: &[Range<u64>],
+    max: usize,
+) -> std::io::Result<Vec<String>> {
     let mut found = Vec::new();
+    let mut at = 0;
     for line in BufReader::new(File::open(path)?).split(b'\n') {
         let line = line?;
+        let start = at;
+        at += line.len() as u64 + 1;
+        if excused.iter().any(|part| part.contains(&start)) {
+            continue;
+        }
         let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES_MAX)]).into_owned();
         if is_fatal(&line) {
             found.push(line);
@@ -140,5 +151,16 @@ mod tests {
             r#"{"level":"warn","msg":"health check failed: panic"}"#
         ));
         assert!(!is_fatal("2026-11-22 13:00:00.000000 W | etcdserver: slow"));
+    }
+
+    #[test]
+    fn excused_parts_of_a_log_say_nothing_fatal() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        std::fs::write(&log, "panic: one\nfine\npanic: two\npanic: three\n").unwrap();
+        let found = |excused: &[Range<u64>]| fatal_lines(&log, excused, 9).unwrap();
+        assert_eq!(found(&[]), ["panic: one", "panic: two", "panic: three"]);
+        assert_eq!(found(&[16..27]), ["panic: one", "panic: three"]);
+        assert_eq!(found(&[0..1, 27..u64::MAX]), ["panic: two"]);
     }
 }

@@ -1,6 +1,7 @@
 //! One member: its ports, directories and process.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -42,6 +43,10 @@ pub(super) struct Member {
     pub(super) cut: bool,
     /// Without a majority, by broken links that are no cut of its own.
     pub(super) severed: bool,
+    /// Its disk fails by the plan: that it may end by itself is the plan's doing.
+    pub(super) excused: bool,
+    /// The parts of its log, in bytes, of processes that were excused.
+    pub(super) excused_log: Vec<Range<u64>>,
     /// What it is started with, again after a kill.
     pub(super) initial_cluster: String,
     pub(super) existing: bool,
@@ -101,6 +106,22 @@ impl Running {
 }
 
 impl Member {
+    /// What its process logs and how it ends is the plan's doing from now on.
+    pub(super) fn excuse(&mut self) {
+        self.excused = true;
+        if let Some(running) = &self.running {
+            running.plan_end();
+            self.excused_log.push(running.log_from..u64::MAX);
+        }
+    }
+
+    /// A new process writes to its log from here on.
+    pub(super) fn next_log(&mut self, from: u64) {
+        for part in &mut self.excused_log {
+            part.end = part.end.min(from);
+        }
+    }
+
     pub(super) fn advertised_peer_port(&self) -> u16 {
         self.proxy.as_ref().unwrap_or(&self.peer).port()
     }

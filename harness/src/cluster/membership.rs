@@ -71,6 +71,9 @@ impl Cluster {
         if let Some(namespaces) = &self.inner.namespaces {
             settle(namespaces, name, &mut member).await?;
         }
+        if let Some(disks) = &self.inner.disks {
+            disks.mount(name, &member.data_dir()).await?;
+        }
         let url = member.peer_url(self.inner.tls.is_some());
         members.insert(name.to_owned(), member);
         Ok(url)

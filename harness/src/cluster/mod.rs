@@ -5,6 +5,7 @@
 //! are leased outside the kernel's ephemeral range for the whole run, so that a dead member's port
 //! cannot be taken by somebody's outgoing connection.
 
+mod disks;
 mod flags;
 mod gofail;
 mod links;
@@ -77,6 +78,8 @@ struct Inner {
     tracing: tracing::Tracing,
     members: Mutex<BTreeMap<String, Member>>,
     broken_links: std::sync::Mutex<Vec<links::Broken>>,
+    /// After the members: they end before their disks.
+    disks: Option<disks::Disks>,
     ports: std::sync::Mutex<Ports>,
     /// Names of the members that have been started at least once.
     started: watch::Sender<Vec<String>>,
@@ -139,6 +142,18 @@ impl Cluster {
                 add_proxy(proxies, name, member).await?;
             }
         }
+        let disks = match options.plan.disk {
+            Some(plan) => {
+                let started = disks::Disks::start(&options.launcher, plan).await;
+                Some(started.context("the plan puts members' data on disks of ours")?)
+            }
+            None => None,
+        };
+        if let Some(disks) = &disks {
+            for (name, member) in &members {
+                disks.mount(name, &member.data_dir()).await?;
+            }
+        }
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
         let tracing = tracing::Tracing::new(&options.launcher);
@@ -158,6 +173,7 @@ impl Cluster {
                 tracing,
                 members: Mutex::new(members),
                 broken_links: std::sync::Mutex::default(),
+                disks,
                 ports: std::sync::Mutex::new(ports),
                 started: watch::Sender::new(Vec::new()),
             }),
@@ -312,6 +328,8 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         paused: false,
         cut: false,
         severed: false,
+        excused: false,
+        excused_log: Vec::new(),
         initial_cluster: String::new(),
         existing: false,
         running: None,

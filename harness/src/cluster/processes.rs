@@ -50,6 +50,8 @@ impl Cluster {
         let log_from = std::fs::metadata(member.log()).map_or(0, |log| log.len());
         spec.cwd = Some(member.dir.clone());
         spec.namespaces.extend(member.namespace.clone());
+        let disks = inner.disks.iter().map(|disks| disks.namespace());
+        spec.namespaces.extend(disks);
         let process = inner
             .spawner
             .spawn(spec)
@@ -81,6 +83,10 @@ impl Cluster {
             log_from,
             planned: planned.clone(),
         });
+        member.next_log(log_from);
+        if member.excused {
+            member.excuse();
+        }
         member.life = Life::Up;
         member.paused = false;
         let log = member.log();
@@ -163,7 +169,7 @@ impl Cluster {
     }
 
     /// Marks a running member as about to be ended by the plan.
-    async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
+    pub(super) async fn plan_end(&self, name: &str) -> anyhow::Result<Handle> {
         let mut members = self.inner.members.lock().await;
         let member = find_mut(&mut members, name)?;
         let Some(running) = &member.running else {
@@ -259,7 +265,7 @@ impl Cluster {
         )
     }
 
-    /// Records the fatal lines of every member's log.
+    /// Records the fatal lines of every member's log, but for those that its disk excuses.
     ///
     /// # Errors
     /// When the recorder is gone.
@@ -268,11 +274,11 @@ impl Cluster {
             let members = self.inner.members.lock().await;
             members
                 .iter()
-                .map(|(name, m)| (name.clone(), m.log()))
+                .map(|(name, m)| (name.clone(), m.log(), m.excused_log.clone()))
                 .collect()
         };
-        for (member, log) in logs {
-            for line in logs::fatal_lines(&log, FATAL_LINES_MAX).unwrap_or_default() {
+        for (member, log, excused) in logs {
+            for line in logs::fatal_lines(&log, &excused, FATAL_LINES_MAX).unwrap_or_default() {
                 let at = self.inner.recorder.clock().now();
                 let line = LogLine {
                     at,
@@ -311,7 +317,7 @@ impl Cluster {
         for end in ends {
             end.exit().await;
         }
-        Ok(())
+        self.heal_disks().await
     }
 
     /// How a member that should run has ended, with its last log lines; `None` while it runs.

@@ -19,7 +19,15 @@ impl Nemesis {
     ) -> anyhow::Result<String> {
         match action {
             Action::Arm(arm) => self.arm(step, arm, targets).await,
+            Action::Disarm { fault } if self.has_disk_fault(fault).await => {
+                self.take_back_disk_fault(fault).await
+            }
             Action::Disarm { fault } => self.disarm(fault).await,
+            Action::PowerLoss { survival, seed, .. } => {
+                self.power_loss(targets, *survival, seed).await
+            }
+            Action::DiskFault(fault) => self.disk_fault(step, fault, targets).await,
+            Action::DiskHeal { .. } => self.disk_heal(targets).await,
             Action::Release { fault } => self.release(fault).await,
             Action::AuthDisable => self.auth(false).await,
             Action::AuthEnable => self.auth(true).await,

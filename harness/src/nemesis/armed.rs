@@ -203,7 +203,8 @@ impl Nemesis {
                     .await?;
             }
         }
-        Ok(())
+        drop(table);
+        self.heal_all_disks().await
     }
 }
 

@@ -73,6 +73,9 @@ impl Nemesis {
 
     async fn happens(&self, event: &Event) -> anyhow::Result<()> {
         match event {
+            Event::Hit { fault } if self.has_disk_fault(fault).await => {
+                self.wait_disk_hit(fault).await
+            }
             Event::Hit { fault } => self.wait_hit(fault).await,
             Event::Log { target, text } => {
                 let member = self.one(target).await?;

@@ -2,6 +2,7 @@
 
 mod act;
 mod armed;
+mod disks;
 mod events;
 mod members;
 mod requests;
@@ -32,6 +33,7 @@ pub struct Nemesis {
     bound: Arc<Mutex<HashMap<String, String>>>,
     in_flight: events::InFlight,
     faults: armed::Faults,
+    disk_faults: disks::DiskFaults,
 }
 
 /// What the steps came to.
@@ -59,6 +61,7 @@ impl Nemesis {
             bound: Arc::default(),
             in_flight: events::InFlight::default(),
             faults: armed::Faults::default(),
+            disk_faults: disks::DiskFaults::default(),
         }
     }
 

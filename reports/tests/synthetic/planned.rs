@@ -54,6 +54,7 @@ pub fn plan(shape: Shape) -> Plan {
             peer_proxies: false,
             client_proxies: false,
             network: scenarios::plan::Network::Proxies,
+            disk: None,
             heartbeat_ms: 100,
             election_ms: 1_000,
             snapshot_count: 100_000,

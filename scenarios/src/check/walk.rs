@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{At, show, unknown_user};
 use crate::names::suggest;
-use crate::plan::{Act, Action, Event, Plan, Step, StepPhase, Target};
+use crate::plan::{Act, Action, DiskFaultKind, Event, Plan, Step, StepPhase, Target};
 
 const INITIAL: [&str; 5] = ["m1", "m2", "m3", "m4", "m5"];
 
@@ -42,6 +42,7 @@ pub(super) fn steps(plan: &Plan, flaw: &mut impl FnMut(At, String)) {
         paused: Faults::default(),
         cut: Faults::default(),
         armed: BTreeSet::new(),
+        disk_faults: BTreeSet::new(),
         in_flight: BTreeSet::new(),
         traffic: false,
     };
@@ -83,6 +84,8 @@ struct Walk<'p> {
     cut: Faults<'p>,
     /// Faults that have been armed by then.
     armed: BTreeSet<&'p str>,
+    /// Those of disks.
+    disk_faults: BTreeSet<&'p str>,
     /// Actions that have been begun in the background by then.
     in_flight: BTreeSet<&'static str>,
     /// A step of the traffic phase has come.
@@ -100,6 +103,7 @@ impl<'p> Walk<'p> {
             return Ok(());
         };
         match &when.event {
+            Event::Hit { fault } if self.disk_faults.contains(fault.as_str()) => Ok(()),
             Event::Hit { fault } => self.is_armed(fault),
             Event::InFlight { action, target } => {
                 self.reach(target)?;
@@ -125,6 +129,13 @@ impl<'p> Walk<'p> {
         }
         let hint = earlier(fault, &self.armed);
         Err(format!("no earlier step arms {fault:?}{hint}"))
+    }
+
+    fn needs_disk(&self) -> Result<(), String> {
+        match self.plan.cluster.disk {
+            Some(_) => Ok(()),
+            None => Err("this needs disk = true in [cluster]".into()),
+        }
     }
 
     fn needs_auth(&self) -> Result<(), String> {
@@ -200,6 +211,23 @@ impl<'p> Walk<'p> {
                     self.stopped.cause(reach);
                 }
             }
+            Action::PowerLoss { .. } => {
+                self.needs_disk()?;
+                self.stopped.cause(reach);
+            }
+            Action::DiskFault(fault) => {
+                self.needs_disk()?;
+                if fault.fault.is_empty() {
+                    return Err("the fault has no name".into());
+                }
+                self.disk_faults.insert(&fault.fault);
+                if !matches!(fault.kind, DiskFaultKind::SlowFsync { .. }) {
+                    // A store that meets it may stop, and rightly so.
+                    self.stopped.cause(reach);
+                }
+            }
+            Action::DiskHeal { .. } => self.needs_disk()?,
+            Action::Disarm { fault } if self.disk_faults.contains(fault.as_str()) => {}
             Action::Disarm { fault } | Action::Release { fault } => self.is_armed(fault)?,
             Action::MoveLeader { target }
             | Action::AlarmRaise { target }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::armed::Arm;
+use super::disk::{DiskFault, Survival};
 use super::network::{Clients, How, Shape, is_default};
 
 /// One step of the nemesis.
@@ -329,6 +330,23 @@ pub enum Action {
         /// gofail's terms, for example `1*sleep(100)`; empty clears it.
         terms: String,
     },
+    /// Power off: SIGKILL of the members at the same time, and their disks lose what was not
+    /// synced. They stay down until a `restart`.
+    PowerLoss {
+        /// Whose.
+        target: Target,
+        /// Which un-synced writes survive.
+        survival: Survival,
+        /// Where the draws of what survives come from, as a decimal string.
+        seed: String,
+    },
+    /// Make members' disks fail in some operations.
+    DiskFault(DiskFault),
+    /// Take every disk fault back.
+    DiskHeal {
+        /// On whose disk.
+        target: Target,
+    },
     /// Nothing, for `after_us`.
     Sleep,
 }
@@ -370,6 +388,9 @@ impl Action {
             Self::RollingRestart { .. } => "rolling_restart",
             Self::Swap { .. } => "swap",
             Self::Gofail { .. } => "gofail",
+            Self::PowerLoss { .. } => "power_loss",
+            Self::DiskFault(_) => "disk_fault",
+            Self::DiskHeal { .. } => "disk_heal",
             Self::Sleep => "sleep",
         }
     }
@@ -398,7 +419,10 @@ impl Action {
             | Self::AlarmClear { target }
             | Self::RollingRestart { target }
             | Self::Swap { target, .. }
-            | Self::Gofail { target, .. } => Some(target),
+            | Self::Gofail { target, .. }
+            | Self::PowerLoss { target, .. }
+            | Self::DiskFault(DiskFault { target, .. })
+            | Self::DiskHeal { target } => Some(target),
             Self::MemberAdd { .. }
             | Self::GrantPermission { .. }
             | Self::RevokePermission { .. }

@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 use super::Log;
 use crate::check::{self, At, Flaw};
 use crate::names::suggest;
-use crate::plan::{Act, Action, Arm, Event, Shape, Step, Target, When};
-use crate::scenario::{ActSpec, ActionSpec, ArmSpec, DoSpec, EventSpec, StepSpec, WhenSpec};
+use crate::plan::{
+    Act, Action, Arm, DiskFault, DiskFaultKind, Event, Shape, Step, Survival, Target, When,
+};
+use crate::scenario::{
+    ActSpec, ActionSpec, ArmSpec, DiskFaultKindSpec, DiskFaultSpec, DoSpec, EventSpec, StepSpec,
+    WhenSpec,
+};
 
 pub(super) struct Steps<'s, 'd> {
     log: Log<'d>,
@@ -240,7 +245,50 @@ impl<'s, 'd> Steps<'s, 'd> {
                 failpoint: failpoint.clone(),
                 terms: terms.clone(),
             },
+            ActionSpec::PowerLoss { survival } => {
+                let choice = *self.log.pick(survival);
+                if survival.len() > 1 {
+                    self.log.note(path("survival"), choice.name());
+                }
+                Action::PowerLoss {
+                    target,
+                    survival: choice,
+                    seed: match choice {
+                        Survival::SyncedOnly => "0".into(),
+                        _ => self.log.stream.bits().to_string(),
+                    },
+                }
+            }
+            ActionSpec::DiskFault(fault) => {
+                Action::DiskFault(self.disk_fault(fault, index, target))
+            }
+            ActionSpec::DiskHeal => Action::DiskHeal { target },
             ActionSpec::Sleep => Action::Sleep,
+        }
+    }
+
+    fn disk_fault(&mut self, spec: &DiskFaultSpec, index: usize, target: Target) -> DiskFault {
+        let path = |name: &str| format!("steps.{}.action.{name}", index + 1);
+        DiskFault {
+            fault: spec.fault.clone(),
+            target,
+            paths: spec.paths.clone(),
+            hit: self.log.count(path("hit"), &spec.hit),
+            times: self.log.count(path("times"), &spec.times),
+            kind: match &spec.kind {
+                DiskFaultKindSpec::Eio(op) => DiskFaultKind::Eio { op: *op },
+                DiskFaultKindSpec::Enospc(bytes) => DiskFaultKind::Enospc {
+                    bytes: self.log.count(path("kind.bytes"), bytes),
+                },
+                DiskFaultKindSpec::SlowFsync(time) => DiskFaultKind::SlowFsync {
+                    for_ms: self.log.millis(path("kind.for_ms"), time),
+                },
+                DiskFaultKindSpec::BitFlip(every) => DiskFaultKind::BitFlip {
+                    every: self.log.count(path("kind.every"), every),
+                    seed: self.log.stream.bits().to_string(),
+                },
+            },
+            optional: spec.optional,
         }
     }
 

@@ -4,6 +4,7 @@
 //! each with the nearest names, and so that values that may be drawn stay one type.
 
 mod armed;
+mod disk;
 mod network;
 mod section;
 mod steps;
@@ -119,6 +120,7 @@ fn cluster(mut section: Section<'_>) -> ClusterSpec {
         peer_proxies: boolean(section.take("peer_proxies")),
         client_proxies: boolean(section.take("client_proxies")),
         network: network::network(section.take("network")),
+        disk: section.take("disk").and_then(|field| disk::plan(&field)),
         timing,
         snapshot_count: draw(section.take("snapshot_count"), Unit::Count, 1, 1_000_000)
             .unwrap_or_else(|| Draw::AnyOf([100, 1_000, 10_000, 100_000].map(Draw::Fixed).into())),

@@ -159,6 +159,11 @@ impl<'a> Field<'a> {
         matches!(self.value.get_ref(), DeValue::String(_))
     }
 
+    /// The string, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.value.get_ref().as_str()
+    }
+
     pub(super) fn boolean(&self) -> Option<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(value) => Some(*value),

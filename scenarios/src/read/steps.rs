@@ -1,7 +1,7 @@
 //! `[[step]]` and `[[step.steps]]`.
 
 use super::section::{Field, Section};
-use super::{HOUR, MS, SECOND, armed, network};
+use super::{HOUR, MS, SECOND, armed, disk, network};
 use crate::draw::{Draw, Unit};
 use crate::names::{is_member_name, suggest};
 use crate::plan::StepPhase;
@@ -187,6 +187,11 @@ fn action(name: &str, section: &mut Section<'_>) -> Option<ActionSpec> {
                 terms: terms?,
             }
         }
+        "power_loss" => ActionSpec::PowerLoss {
+            survival: disk::survivals(section.take("survival"))?,
+        },
+        "disk_fault" => ActionSpec::DiskFault(disk::fault(section)?),
+        "disk_heal" => ActionSpec::DiskHeal,
         _ => ActionSpec::Sleep,
     })
 }
