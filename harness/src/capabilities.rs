@@ -76,6 +76,22 @@ impl Capability {
     }
 }
 
+/// Runs to its end on a thread and a runtime of its own: the caller may be inside a runtime.
+fn alone<T: Send + 'static>(
+    tried: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no runtime: {error}"))?;
+        runtime.block_on(tried)
+    });
+    let tried = thread.join();
+    tried.unwrap_or_else(|_| Err("the attempt panicked".into()))
+}
+
 /// What a plan needs.
 #[must_use]
 pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
