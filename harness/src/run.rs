@@ -79,6 +79,14 @@ async fn interrupted() -> &'static str {
     }
 }
 
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Runs a plan.
 ///
 /// # Errors
@@ -103,6 +111,12 @@ pub async fn run(
         reason = recorder.failed() => Err(anyhow::anyhow!(reason)),
         signal = interrupted() => Err(Interrupted { signal, dir: dir.clone() }.into()),
     };
+    // Until here a signal ends the run in order; from here on it ends the process, and members die
+    // with it.
+    let _impatient = AbortOnDrop(tokio::spawn(async {
+        interrupted().await;
+        std::process::exit(i32::from(checker::verdict::Exit::Inconclusive.code()));
+    }));
     let operations = recorder.operations();
     if driven.is_err() {
         recorder.abandon();
