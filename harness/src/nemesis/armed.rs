@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use checker::history::FaultPhase;
 use failpoints::process::Handle;
-use failpoints::trace::Event;
+use failpoints::trace::{Event, ReleasedBy};
 use scenarios::plan::{Act, Arm};
 use tokio::sync::{Mutex, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -51,6 +51,9 @@ struct Fault {
     acted: u64,
     /// Those since it was last armed.
     acted_since: u64,
+    /// Holds that are over, and those of them in which other threads of the process ran.
+    holds: u64,
+    advanced: u64,
     /// Processes that it has killed.
     killed: Vec<Handle>,
 }
@@ -260,23 +263,22 @@ impl Watcher {
                     arm,
                     held_ns,
                     advanced,
+                    why,
                     ..
                 } if arm == self.armed.id => {
                     let held = held_ns / 1_000_000;
-                    Some(if advanced {
-                        (
-                            FaultPhase::End,
-                            format!("{}: held for {held} ms while others ran", self.fault),
-                        )
-                    } else {
-                        (
-                            FaultPhase::Skipped,
-                            format!(
-                                "the fault {:?} held a thread for {held} ms, and nothing else in the process ran meanwhile",
-                                self.fault
-                            ),
-                        )
-                    })
+                    // A process that is gone has no clock that tells whether it ran.
+                    let unknown = !advanced && why == ReleasedBy::Death;
+                    if !unknown {
+                        self.count_hold(advanced).await;
+                    }
+                    let others = match (advanced, unknown) {
+                        (true, _) => "while others ran",
+                        (false, true) => "until its process ended",
+                        (false, false) => "while nothing else of the process ran",
+                    };
+                    let detail = format!("{}: held for {held} ms {others}", self.fault);
+                    Some((FaultPhase::End, detail))
                 }
                 Event::Failed { arm, reason, .. } if arm == self.armed.id => {
                     Some((FaultPhase::Failed, format!("{}: {reason}", self.fault)))
@@ -293,6 +295,13 @@ impl Watcher {
                     return;
                 }
             }
+        }
+    }
+
+    async fn count_hold(&self, advanced: bool) {
+        if let Some(fault) = self.faults.table.lock().await.get_mut(&self.fault) {
+            fault.holds += 1;
+            fault.advanced += u64::from(advanced);
         }
     }
 

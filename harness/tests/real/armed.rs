@@ -139,6 +139,22 @@ fn a_function_that_the_binary_lacks_is_an_error_with_the_nearest_names() {
     assert!(said.contains("backend.(*backend).defrag"), "{said}");
 }
 
+/// Eight steps of four kinds a round. By hand, 200 rounds: `ROUNDS=200`.
+#[test]
+fn after_rounds_of_faults_of_every_kind_the_cluster_is_healthy() {
+    let rounds = std::env::var("ROUNDS").unwrap_or_else(|_| "20".into());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rounds.toml");
+    let scenario = include_str!("rounds.toml").replace("ROUNDS", &rounds);
+    std::fs::write(&file, scenario).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        let lines = comes_to(file.to_str().unwrap(), "etcd@3.5.16", &[], "holds");
+        assert_eq!(lines[0]["faults_failed"], 0, "{lines:?}");
+    } else {
+        eprintln!("skipped: the disk of these rounds needs root");
+    }
+}
+
 const HELD: &str = r#"
 name = "held"
 title = "A thread is held for a long time"

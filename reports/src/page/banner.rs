@@ -128,7 +128,8 @@ fn facts(recorded: &Recorded<'_>) -> Markup {
                 }
             }))
             @for planted in &judgement.planted {
-                (fact("Planted", html! { (planted) }))
+                @let (bug, what) = planted.split_once(": ").unwrap_or((planted, ""));
+                (fact("Planted", html! { (bug) small { (what) } }))
             }
             (fact("Seed", html! { code { (plan.seed) } }))
             (fact("Run", html! {
