@@ -307,20 +307,34 @@ impl Cluster {
             }
             (running.process.handle(), running.binary.clone())
         };
+        let armed = self.arm_process(name, arm, &process, &binary).await;
+        if armed.is_err() && arm.act == Act::Kill {
+            self.kill_disarmed(name, &process).await?;
+        }
+        armed
+    }
+
+    async fn arm_process(
+        &self,
+        name: &str,
+        arm: &Arm,
+        process: &Handle,
+        binary: &Path,
+    ) -> anyhow::Result<(Armed, broadcast::Receiver<Event>)> {
         let tracing = &self.inner.tracing;
         let from = arm.called_from.as_deref();
         let mut resolved = tracing
-            .arm(&arm.fault, &arm.at, from, &arm.act, &process, &binary)
+            .arm(&arm.fault, &arm.at, from, &arm.act, process, binary)
             .await?;
         resolved.nth = arm.hit;
         resolved.times = (arm.times > 0).then_some(arm.times);
-        let tracer = tracing.tracers.of(&process).await?;
+        let tracer = tracing.tracers.of(process).await?;
         let events = tracer.events();
         let start = Instant::now();
         let id = tracer.arm(resolved).await?;
         let armed = Armed {
             member: name.to_owned(),
-            process,
+            process: process.clone(),
             id,
             took: start.elapsed(),
             tracer,
@@ -332,10 +346,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When there is no such member.
-    pub async fn kill_disarmed(&self, armed: &Armed) -> anyhow::Result<()> {
+    pub async fn kill_disarmed(&self, name: &str, process: &Handle) -> anyhow::Result<()> {
         let members = self.inner.members.lock().await;
-        let running = find(&members, &armed.member)?.running.as_ref();
-        if let Some(running) = running.filter(|r| r.process.pid() == armed.process.pid()) {
+        let running = find(&members, name)?.running.as_ref();
+        if let Some(running) = running.filter(|r| r.process.pid() == process.pid()) {
             running.expect_kill(false);
         }
         Ok(())

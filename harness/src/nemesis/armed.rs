@@ -134,7 +134,8 @@ impl Nemesis {
             one.watcher.await?;
             disarmed?;
             if kills {
-                self.admin.cluster().kill_disarmed(&one.armed).await?;
+                let (member, process) = (&one.armed.member, &one.armed.process);
+                self.admin.cluster().kill_disarmed(member, process).await?;
             }
         }
         Ok(())

@@ -233,15 +233,17 @@ fn without_root_faults_at_functions_and_system_calls_work() {
     std::fs::set_permissions(dir.path(), public).unwrap();
     let binary = dir.path().join("gauntlet");
     std::fs::copy(env!("CARGO_BIN_EXE_gauntlet"), &binary).unwrap();
-    let output = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&binary)
-        .args(["doctor", "--out"])
-        .arg(dir.path())
-        .current_dir(dir.path())
-        .env("HOME", dir.path())
-        .output()
-        .unwrap();
+    let as_nobody = |args: &[&str]| {
+        Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&binary)
+            .args(args)
+            .current_dir(dir.path())
+            .env("HOME", dir.path())
+            .output()
+            .unwrap()
+    };
+    let output = as_nobody(&["doctor"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     for works in [
         "processes",
@@ -258,4 +260,16 @@ fn without_root_faults_at_functions_and_system_calls_work() {
             "{needs_root}: {said}"
         );
     }
+
+    // What needs them is skipped, and never green.
+    let gauntlet = Gauntlet::new();
+    let installed = gauntlet.call(&["etcd", "install", "3.5.16"]);
+    assert!(installed.status.success());
+    let path = gauntlet.call(&["etcd", "path", "3.5.16"]);
+    let path = String::from_utf8_lossy(&path.stdout).trim().to_owned();
+    std::fs::copy(path, dir.path().join("etcd")).unwrap();
+    let output = as_nobody(&["run", "power-loss", "--store", "./etcd", "--runs", "3"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("power-loss is skipped"), "{said}");
 }
