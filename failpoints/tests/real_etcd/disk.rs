@@ -153,17 +153,37 @@ fn write(port: u16, round: usize, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHan
         .collect()
 }
 
+/// Whether this etcd answers a lone member's write before it is in its log, so that the last write of
+/// each writer may be lost: before 3.4.21, and 3.5.0 to 3.5.4
+/// (<https://github.com/etcd-io/etcd/issues/14370>).
+fn answers_too_early() -> bool {
+    let etcd = std::env::var("ETCD").expect("ETCD names the binary to test against");
+    let said = std::process::Command::new(etcd).arg("--version").output();
+    let said = String::from_utf8(said.unwrap().stdout).unwrap();
+    let version = said.split_whitespace().nth(2).expect("etcd Version: 3.5.1");
+    let numbers: Vec<u32> = version
+        .split('.')
+        .map(|part| part.parse().unwrap())
+        .collect();
+    match numbers[..] {
+        [3, 4, patch] => patch < 21,
+        [3, 5, patch] => patch < 5,
+        _ => false,
+    }
+}
+
 async fn lose_five_times(options: Options, survival: impl Fn(u64) -> Survival) {
     let bench = Bench::start(options).await;
     let data = bench.disk.backing().to_owned();
     let port = bench.client.port();
     let mut acknowledged: Vec<Vec<usize>> = Vec::new();
+    let at_risk = usize::from(answers_too_early());
     for round in 0..5 {
         let process = bench.etcd(&data, true).await;
         for (round, writers) in acknowledged.iter().enumerate() {
             for (writer, &count) in writers.iter().enumerate() {
                 // The last ones are those at risk.
-                for index in count.saturating_sub(20)..count {
+                for index in count.saturating_sub(20)..count.saturating_sub(at_risk) {
                     let (key, value) = (
                         format!("{round}/{writer}/{index}"),
                         format!("value {round} {writer} {index}"),
