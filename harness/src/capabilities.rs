@@ -1,9 +1,13 @@
 //! What a plan needs of the machine beyond processes and loopback, and whether the machine has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
+use failpoints::trace::Probe;
 use scenarios::plan::{Action, Network, Place, Plan};
+
+use crate::cluster::TRACED_BY;
 
 /// A kind of fault that some machines do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +64,11 @@ impl Capability {
                 Ok("packets between two of them were dropped".into())
             }
             Self::Symbols => {
-                let made_of = failpoints::trace::probe(launcher).code?;
-                Ok(format!("armed, hit and detached, by {made_of}"))
+                traced(launcher).code.clone()?;
+                Ok("armed, hit and detached".into())
             }
             Self::Syscalls => {
-                failpoints::trace::probe(launcher).syscalls?;
+                traced(launcher).syscalls.clone()?;
                 Ok("armed, hit and detached".into())
             }
             Self::Disk => {
@@ -74,6 +78,12 @@ impl Capability {
             }
         }
     }
+}
+
+/// Both kinds of tracing, tried once a process.
+fn traced(launcher: &Path) -> &'static Probe {
+    static TRIED: OnceLock<Probe> = OnceLock::new();
+    TRIED.get_or_init(|| failpoints::trace::probe(launcher, TRACED_BY))
 }
 
 /// Runs to its end on a thread and a runtime of its own: the caller may be inside a runtime.
@@ -112,13 +122,20 @@ pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     needed
 }
 
-/// Why a plan cannot be run on this machine, if it cannot: one line for each thing that is off.
-pub fn missing(plan: &Plan, launcher: &Path) -> Vec<String> {
-    let mut missing = Vec::new();
-    for capability in needed(plan) {
-        if let Err(why) = capability.probe(launcher) {
-            missing.push(format!("{}: {why}", capability.name()));
+/// What this machine has of what plans need: each thing is tried when the first plan needs it.
+#[derive(Debug, Default)]
+pub struct Machine(BTreeMap<Capability, Result<String, String>>);
+
+impl Machine {
+    /// Why a plan cannot be run here, if it cannot: one line for each thing that is off.
+    pub fn missing(&mut self, plan: &Plan, launcher: &Path) -> Vec<String> {
+        let mut missing = Vec::new();
+        for capability in needed(plan) {
+            let tried = self.0.entry(capability);
+            if let Err(why) = tried.or_insert_with(|| capability.probe(launcher)) {
+                missing.push(format!("{}: {why}", capability.name()));
+            }
         }
+        missing
     }
-    missing
 }

@@ -64,7 +64,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Options, Tracer};
 pub use faults::{Armed, Tracers};
-pub use probe::{Breakpoints, Probe, probe};
+pub use probe::{Probe, probe};
 pub use sys::let_anyone_trace;
 
 /// Becomes a tracer if this process was started as one

@@ -1,6 +1,5 @@
 //! Whether tracing works on this machine: tried on a child of ours.
 
-use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -18,35 +17,17 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What [`probe`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Code points: what they are made of here, or why there are none.
-    pub code: Result<Breakpoints, String>,
-    /// System-call points, or why there are none.
+    /// Why there are no code points, if there are none.
+    pub code: Result<(), String>,
+    /// Why there are no system-call points, if there are none.
     pub syscalls: Result<(), String>,
-}
-
-/// What code points are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breakpoints {
-    /// Debug registers; `int3` from the fifth address on.
-    Registers,
-    /// `int3` in memory: the kernel or the hypervisor refuses debug registers,
-    /// or does not honour them.
-    Memory,
-}
-
-impl fmt::Display for Breakpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Registers => "debug registers",
-            Self::Memory => "int3 (no debug registers here)",
-        })
-    }
 }
 
 /// Arms, hits and detaches from a child of ours. Blocks for milliseconds.
 ///
-/// See [`Tracer::start`] for `launcher`.
-pub fn probe(launcher: &Path) -> Probe {
+/// See [`Tracer::start`] for `launcher`; `options` are those that will be armed
+/// with.
+pub fn probe(launcher: &Path, options: Options) -> Probe {
     let launcher = launcher.to_owned();
     // A thread of its own: the caller may be inside a runtime.
     let tried = thread::spawn(move || {
@@ -54,7 +35,7 @@ pub fn probe(launcher: &Path) -> Probe {
             .enable_time()
             .build()
             .map_err(|e| format!("no runtime: {e}"))?;
-        Ok(runtime.block_on(try_all(&launcher)))
+        Ok(runtime.block_on(try_all(&launcher, options)))
     });
     let tried = tried.join().unwrap_or_else(|_| Err("it panicked".into()));
     tried.unwrap_or_else(|reason: String| Probe {
@@ -63,32 +44,20 @@ pub fn probe(launcher: &Path) -> Probe {
     })
 }
 
-async fn try_all(launcher: &Path) -> Probe {
-    let registers = try_code(launcher, Options { software: false }).await;
-    let code = match registers {
-        Ok(()) => Ok(Breakpoints::Registers),
-        Err(_) => {
-            let memory = try_code(launcher, Options { software: true }).await;
-            memory.map(|()| Breakpoints::Memory)
-        }
+async fn try_all(launcher: &Path, options: Options) -> Probe {
+    let code = |address| Point::Code {
+        addresses: vec![address],
+        entry: true,
     };
-    let point = |_| Point::Syscall {
+    let syscall = |_| Point::Syscall {
         calls: vec!["getpid".into()],
         path: None,
         at: SyscallStop::Entry,
     };
     Probe {
-        code,
-        syscalls: try_point(launcher, Options::default(), point).await,
+        code: try_point(launcher, options, code).await,
+        syscalls: try_point(launcher, options, syscall).await,
     }
-}
-
-async fn try_code(launcher: &Path, options: Options) -> Result<(), String> {
-    let point = |address| Point::Code {
-        addresses: vec![address],
-        entry: true,
-    };
-    try_point(launcher, options, point).await
 }
 
 async fn try_point(

@@ -11,7 +11,7 @@ use super::{
     run::{pin_swaps, resolve},
     run_directory, runtime, usage,
 };
-use crate::capabilities::missing;
+use crate::capabilities::Machine;
 use crate::judging;
 use crate::progress::Progress;
 use crate::run::{RunOptions, run};
@@ -80,7 +80,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         first_port: None,
     };
     let runtime = runtime()?;
-    let missing = missing(&plan, &options.launcher);
+    let missing = Machine::default().missing(&plan, &options.launcher);
     if !missing.is_empty() {
         eprintln!(
             "gauntlet: the plan cannot be run here: {}",

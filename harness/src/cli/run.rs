@@ -13,7 +13,7 @@ use scenarios::plan::{Action, ExpectedVerdict, Plan, StorePin};
 use serde::Serialize;
 
 use super::{runtime, usage};
-use crate::capabilities::missing;
+use crate::capabilities::Machine;
 use crate::install::{self, Store};
 use crate::progress::Progress;
 use crate::run::{RunOptions, RunSummary, run};
@@ -159,6 +159,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     };
 
     let runtime = runtime()?;
+    let mut machine = Machine::default();
     let mut lines = Vec::new();
     let mut exit: Option<Exit> = None;
     for scenario in &found {
@@ -174,7 +175,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
                     plan.store.version
                 );
             }
-            let missing = missing(&plan, &options.launcher);
+            let missing = machine.missing(&plan, &options.launcher);
             if !missing.is_empty() {
                 let (line, one) = skipped(&plan, &missing);
                 if args.json {

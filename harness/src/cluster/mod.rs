@@ -34,7 +34,7 @@ use crate::rpc::{Endpoint, Tls};
 pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
-pub use tracing::Armed;
+pub use tracing::{Armed, TRACED_BY};
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]

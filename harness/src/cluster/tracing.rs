@@ -15,6 +15,11 @@ use tokio::sync::{Mutex, broadcast};
 
 use super::{Cluster, find, find_mut};
 
+/// Members are traced by int3, which costs nothing until it is hit. Debug registers are loaded at
+/// every switch of threads, which cost a member in a virtual machine up to a quarter of its
+/// throughput.
+pub const TRACED_BY: trace::Options = trace::Options { software: true };
+
 /// Tracers of members, and the functions of their binaries.
 pub(super) struct Tracing {
     tracers: Tracers,
@@ -65,9 +70,7 @@ impl Armed {
 impl Tracing {
     pub(super) fn new(launcher: &Path) -> Self {
         Self {
-            // Debug registers are loaded at every switch of threads, which costs a member up to a
-            // tenth of its throughput in a virtual machine; int3 costs nothing until it is hit.
-            tracers: Tracers::with(launcher, trace::Options { software: true }),
+            tracers: Tracers::with(launcher, TRACED_BY),
             symbols: Mutex::default(),
             can_skip: Mutex::default(),
             planted_hits: Arc::default(),
