@@ -205,13 +205,7 @@ impl Volume {
     pub(super) fn unsynced(&self) -> Unsynced {
         let space = self.space();
         let mut report = Unsynced::default();
-        let mut dirty: Vec<_> = space
-            .inodes
-            .values()
-            .filter(|inode| !inode.data().content.is_durable())
-            .collect();
-        dirty.sort_by_key(|inode| inode.ino);
-        for inode in dirty {
+        for inode in space.dirty() {
             let data = inode.data();
             let ranges = data.content.dirty();
             report.bytes += ranges.total();

@@ -46,6 +46,22 @@ fn answer_entry(reply: ReplyEntry) -> impl FnOnce(io::Result<FileAttr>) {
     }
 }
 
+impl Mounted {
+    /// An operation on a name in a directory.
+    fn change_name<T>(
+        &self,
+        parent: INodeNo,
+        name: &OsStr,
+        act: impl FnOnce(&Shared, &OsStr) -> io::Result<T> + Send + 'static,
+        reply: impl FnOnce(io::Result<T>) + Send + 'static,
+    ) {
+        let of = name.to_owned();
+        let act = move |shared: &Shared, _: &_| act(shared, &of);
+        self.0
+            .perform(Op::Name, parent.0, Some(name.to_owned()), act, reply);
+    }
+}
+
 impl Filesystem for Mounted {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // A refusal names a value that would do; the default does as well.
@@ -134,18 +150,14 @@ impl Filesystem for Mounted {
         if mode & libc::S_IFMT != libc::S_IFREG {
             return reply.error(Errno::EPERM);
         }
-        let (name, uid, gid) = (name.to_owned(), request.uid(), request.gid());
-        let act = {
-            let name = name.clone();
-            move |shared: &Shared, _: &_| {
-                let inode = shared.volume.create(parent.0, &name, mode)?;
-                shared.volume.release(&inode);
-                shared.own(inode.ino, uid, gid)?;
-                shared.entry(inode.ino)
-            }
+        let (uid, gid) = (request.uid(), request.gid());
+        let act = move |shared: &Shared, name: &OsStr| {
+            let inode = shared.volume.create(parent.0, name, mode)?;
+            shared.volume.release(&inode);
+            shared.own(inode.ino, uid, gid)?;
+            shared.entry(inode.ino)
         };
-        let reply = answer_entry(reply);
-        self.0.perform(Op::Name, parent.0, Some(name), act, reply);
+        self.change_name(parent, name, act, answer_entry(reply));
     }
 
     fn mkdir(
@@ -157,17 +169,13 @@ impl Filesystem for Mounted {
         _: u32,
         reply: ReplyEntry,
     ) {
-        let (name, uid, gid) = (name.to_owned(), request.uid(), request.gid());
-        let act = {
-            let name = name.clone();
-            move |shared: &Shared, _: &_| {
-                let ino = shared.volume.mkdir(parent.0, &name, mode)?;
-                shared.own(ino, uid, gid)?;
-                shared.entry(ino)
-            }
+        let (uid, gid) = (request.uid(), request.gid());
+        let act = move |shared: &Shared, name: &OsStr| {
+            let ino = shared.volume.mkdir(parent.0, name, mode)?;
+            shared.own(ino, uid, gid)?;
+            shared.entry(ino)
         };
-        let reply = answer_entry(reply);
-        self.0.perform(Op::Name, parent.0, Some(name), act, reply);
+        self.change_name(parent, name, act, answer_entry(reply));
     }
 
     fn symlink(
@@ -178,32 +186,22 @@ impl Filesystem for Mounted {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        let (name, target) = (name.to_owned(), target.to_owned());
-        let act = {
-            let name = name.clone();
-            move |shared: &Shared, _: &_| {
-                let ino = shared.volume.symlink(parent.0, &name, &target)?;
-                shared.entry(ino)
-            }
+        let target = target.to_owned();
+        let act = move |shared: &Shared, name: &OsStr| {
+            let ino = shared.volume.symlink(parent.0, name, &target)?;
+            shared.entry(ino)
         };
-        let reply = answer_entry(reply);
-        self.0.perform(Op::Name, parent.0, Some(name), act, reply);
+        self.change_name(parent, name, act, answer_entry(reply));
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
-        let gone = name.clone();
-        let act = move |shared: &Shared, _: &_| shared.volume.unlink(parent.0, &gone);
-        self.0
-            .perform(Op::Name, parent.0, Some(name), act, answer(reply));
+        let act = move |shared: &Shared, name: &OsStr| shared.volume.unlink(parent.0, name);
+        self.change_name(parent, name, act, answer(reply));
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let name = name.to_owned();
-        let gone = name.clone();
-        let act = move |shared: &Shared, _: &_| shared.volume.rmdir(parent.0, &gone);
-        self.0
-            .perform(Op::Name, parent.0, Some(name), act, answer(reply));
+        let act = move |shared: &Shared, name: &OsStr| shared.volume.rmdir(parent.0, name);
+        self.change_name(parent, name, act, answer(reply));
     }
 
     fn rename(
@@ -220,29 +218,24 @@ impl Filesystem for Mounted {
         if !known.contains(flags) {
             return reply.error(Errno::EINVAL);
         }
-        let (name, new_name) = (name.to_owned(), new_name.to_owned());
-        let from = name.clone();
-        let act = move |shared: &Shared, _: &_| {
-            let (old, new) = ((parent.0, &*from), (new_parent.0, &*new_name));
+        let new_name = new_name.to_owned();
+        let act = move |shared: &Shared, name: &OsStr| {
+            let (old, new) = ((parent.0, name), (new_parent.0, &*new_name));
             if flags.contains(RenameFlags::RENAME_EXCHANGE) {
                 return shared.volume.exchange(old, new);
             }
             let replace = !flags.contains(RenameFlags::RENAME_NOREPLACE);
             shared.volume.rename(old, new, replace)
         };
-        self.0
-            .perform(Op::Name, parent.0, Some(name), act, answer(reply));
+        self.change_name(parent, name, act, answer(reply));
     }
 
     fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let name = name.to_owned();
-        let new = name.clone();
-        let act = move |shared: &Shared, _: &_| {
-            shared.volume.link(ino.0, parent.0, &new)?;
+        let act = move |shared: &Shared, name: &OsStr| {
+            shared.volume.link(ino.0, parent.0, name)?;
             shared.entry(ino.0)
         };
-        let reply = answer_entry(reply);
-        self.0.perform(Op::Name, parent.0, Some(name), act, reply);
+        self.change_name(parent, name, act, answer_entry(reply));
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -266,16 +259,13 @@ impl Filesystem for Mounted {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let (name, uid, gid) = (name.to_owned(), request.uid(), request.gid());
-        let act = {
-            let name = name.clone();
-            move |shared: &Shared, _: &_| {
-                let inode = shared.volume.create(parent.0, &name, mode)?;
-                shared.own(inode.ino, uid, gid)?;
-                let attr = shared.entry(inode.ino)?;
-                let synced = flags & libc::O_DSYNC != 0;
-                Ok((attr, shared.keep(Handle::File { inode, synced })))
-            }
+        let (uid, gid) = (request.uid(), request.gid());
+        let act = move |shared: &Shared, name: &OsStr| {
+            let inode = shared.volume.create(parent.0, name, mode)?;
+            shared.own(inode.ino, uid, gid)?;
+            let attr = shared.entry(inode.ino)?;
+            let synced = flags & libc::O_DSYNC != 0;
+            Ok((attr, shared.keep(Handle::File { inode, synced })))
         };
         let reply = move |done: io::Result<(FileAttr, u64)>| match done {
             Ok((attr, handle)) => {
@@ -284,7 +274,7 @@ impl Filesystem for Mounted {
             }
             Err(error) => reply.error(error.into()),
         };
-        self.0.perform(Op::Name, parent.0, Some(name), act, reply);
+        self.change_name(parent, name, act, reply);
     }
 
     fn read(

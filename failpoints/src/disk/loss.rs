@@ -115,14 +115,7 @@ impl Volume {
         verdict: &mut Verdict,
         report: &mut PowerLoss,
     ) -> io::Result<()> {
-        let mut dirty: Vec<_> = space
-            .inodes
-            .values()
-            .filter(|inode| !inode.data().content.is_durable())
-            .collect();
-        // The draws must not depend on the order of a hash table.
-        dirty.sort_by_key(|inode| inode.ino);
-        for inode in dirty {
+        for inode in space.dirty() {
             let mut data = inode.data();
             let Some(file) = data.file.clone() else {
                 continue;

@@ -97,6 +97,19 @@ pub(super) struct Space {
     pub(super) next: Ino,
 }
 
+impl Space {
+    /// Files with data that are not durable, by number: what is drawn for them must not depend on
+    /// the order of a hash table.
+    pub(super) fn dirty(&self) -> Vec<&Arc<Inode>> {
+        let inodes = self.inodes.values();
+        let mut dirty: Vec<_> = inodes
+            .filter(|inode| !inode.data().content.is_durable())
+            .collect();
+        dirty.sort_by_key(|inode| inode.ino);
+        dirty
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Volume {
     pub(super) backing: Backing,

@@ -93,14 +93,25 @@ impl Tracing {
     /// is to have the bug from its first moments on.
     pub(super) async fn prepare(&self, planted: &Planted, binary: &Path) -> anyhow::Result<()> {
         let symbols = self.symbols(binary).await?;
-        let patterns: Vec<_> = planted.skip.iter().map(String::as_str).collect();
-        let function = symbols.find_first(&patterns)?;
         if let Some(from) = &planted.called_from {
             symbols.find(from)?;
         }
-        tokio::task::block_in_place(|| can_skip(&symbols, function, planted.returns))?;
-        let key = (binary.to_owned(), function.entry, planted.returns);
-        self.can_skip.lock().await.insert(key);
+        let function = first(&symbols, &planted.skip)?;
+        self.check_skip(&symbols, function, planted.returns).await
+    }
+
+    async fn check_skip(
+        &self,
+        symbols: &Symbols,
+        function: symbol::Function<'_>,
+        returns: Returns,
+    ) -> anyhow::Result<()> {
+        let mut known = self.can_skip.lock().await;
+        let key = (symbols.path().to_owned(), function.entry, returns);
+        if !known.contains(&key) {
+            tokio::task::block_in_place(|| can_skip(symbols, function, returns))?;
+            known.insert(key);
+        }
         Ok(())
     }
 
@@ -119,10 +130,9 @@ impl Tracing {
             returns: planted.returns,
         };
         let from = planted.called_from.as_deref();
-        let mut arm = self
+        let arm = self
             .arm(&planted.issue, &place, from, &act, process, binary)
             .await?;
-        arm.times = None;
         let tracer = self.tracers.of(process).await?;
         let mut events = tracer.events();
         tracer.arm(arm).await?;
@@ -144,6 +154,7 @@ impl Tracing {
         Ok(())
     }
 
+    /// Resolved for a process. It acts on every hit until the caller says otherwise.
     async fn arm(
         &self,
         name: &str,
@@ -153,18 +164,12 @@ impl Tracing {
         process: &Handle,
         binary: &Path,
     ) -> anyhow::Result<trace::Arm> {
-        let mut arm = match place {
+        Ok(match place {
             Place::Symbol { symbol, edge } => {
                 let symbols = self.symbols(binary).await?;
-                let patterns: Vec<_> = symbol.iter().map(String::as_str).collect();
-                let function = symbols.find_first(&patterns)?;
+                let function = first(&symbols, symbol)?;
                 if let Act::Skip { returns } = act {
-                    let mut known = self.can_skip.lock().await;
-                    let key = (binary.to_owned(), function.entry, *returns);
-                    if !known.contains(&key) {
-                        tokio::task::block_in_place(|| can_skip(&symbols, function, *returns))?;
-                        known.insert(key);
-                    }
+                    self.check_skip(&symbols, function, *returns).await?;
                 }
                 let bias = symbols.bias_in(process.pid())?;
                 let point = match edge {
@@ -197,10 +202,14 @@ impl Tracing {
                 };
                 trace::Arm::new(name, point, action(act)?)
             }
-        };
-        arm.times = Some(1);
-        Ok(arm)
+        })
     }
+}
+
+/// The first of these functions that a binary has.
+fn first<'s>(symbols: &'s Symbols, patterns: &[String]) -> anyhow::Result<symbol::Function<'s>> {
+    let patterns: Vec<_> = patterns.iter().map(String::as_str).collect();
+    Ok(symbols.find_first(&patterns)?)
 }
 
 /// Refuses to skip what cannot be skipped as said. Results of Go before 1.17 are on the stack, where

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use checker::history::{Purpose, StatusResponse};
-use scenarios::plan::{Event, When};
+use scenarios::plan::{Event, Target, When};
 
 use super::Nemesis;
 use crate::cluster::LogTail;
@@ -86,24 +86,8 @@ impl Nemesis {
                 let member = self.one(target).await?;
                 until(LOOK, async || Ok(self.in_flight.has(action, &member))).await
             }
-            Event::Leads { target } => {
-                let member = self.one(target).await?;
-                until(ASK, async || {
-                    let id = self.admin.cluster().id(&member).await;
-                    let status = self.status_of(&member).await?;
-                    Ok(status.is_some_and(|status| status.leader == id && id != 0))
-                })
-                .await
-            }
-            Event::Follows { target } => {
-                let member = self.one(target).await?;
-                until(ASK, async || {
-                    let id = self.admin.cluster().id(&member).await;
-                    let status = self.status_of(&member).await?;
-                    Ok(status.is_some_and(|status| status.leader != 0 && status.leader != id))
-                })
-                .await
-            }
+            Event::Leads { target } => self.until_leader(target, |own, led| led == own).await,
+            Event::Follows { target } => self.until_leader(target, |own, led| led != own).await,
             Event::Revision { at_least } => {
                 until(ASK, async || {
                     for member in self.admin.cluster().serving().await {
@@ -136,6 +120,21 @@ impl Nemesis {
                 .await
             }
         }
+    }
+
+    /// Until a member states a leader that is so to its own id; 0 stands for none, or unknown yet.
+    async fn until_leader(
+        &self,
+        target: &Target,
+        so: impl Fn(u64, u64) -> bool,
+    ) -> anyhow::Result<()> {
+        let member = self.one(target).await?;
+        until(ASK, async || {
+            let own = self.admin.cluster().id(&member).await;
+            let status = self.status_of(&member).await?;
+            Ok(status.is_some_and(|status| status.leader != 0 && so(own, status.leader)))
+        })
+        .await
     }
 
     async fn status_of(&self, member: &str) -> anyhow::Result<Option<StatusResponse>> {
