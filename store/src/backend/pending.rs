@@ -20,7 +20,8 @@ impl Pending {
     /// Takes over later writes.
     pub(super) fn absorb(&mut self, later: &mut Self) {
         for (earlier, later) in self.0.iter_mut().zip(&mut later.0) {
-            earlier.append(later);
+            // Not `append`, which walks all of `earlier`.
+            earlier.extend(std::mem::take(later));
         }
     }
 
