@@ -2,3 +2,5 @@
 //! server, and errors get etcd's codes.
 //!
 //! STUB.
+
+pub mod watch;
