@@ -58,6 +58,7 @@ errors! {
     RoleAlreadyExist FailedPrecondition "etcdserver: role name already exists";
     RoleNotFound FailedPrecondition "etcdserver: role name not found";
     RoleEmpty InvalidArgument "etcdserver: role name is empty";
+    NoPasswordUser Unknown "auth: authentication failed, password was given for no password user";
     AuthFailed InvalidArgument "etcdserver: authentication failed, invalid user ID or password";
     PermissionNotGiven InvalidArgument "etcdserver: permission not given";
     PermissionDenied PermissionDenied "etcdserver: permission denied";
