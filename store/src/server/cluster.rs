@@ -128,7 +128,7 @@ impl Server {
     pub async fn member_promote(&self, caller: &Caller, id: u64) -> Result<(), Error> {
         self.admin(caller)?;
         let request = pb::MemberPromoteRequest { id };
-        let here = async || self.promote_here(id).await;
+        let here = || self.promote_here(id);
         self.on_leader(peers::PROMOTE, &request, here).await?;
         Ok(())
     }

@@ -36,8 +36,14 @@ impl Read for Snapshot<'_> {
         if options.rev > self.rev {
             return Err(Error::FutureRev);
         }
-        let rev = if options.rev <= 0 { self.rev } else { options.rev };
-        let mut result = self.store.range(key, end, RangeOptions { rev, ..options })?;
+        let rev = if options.rev <= 0 {
+            self.rev
+        } else {
+            options.rev
+        };
+        let mut result = self
+            .store
+            .range(key, end, RangeOptions { rev, ..options })?;
         result.rev = self.rev;
         Ok(result)
     }
@@ -51,7 +57,10 @@ pub(super) fn header_at(revision: i64) -> Option<pb::ResponseHeader> {
 }
 
 /// Answers a range.
-pub(super) fn range(from: &impl Read, request: &pb::RangeRequest) -> Result<pb::RangeResponse, Error> {
+pub(super) fn range(
+    from: &impl Read,
+    request: &pb::RangeRequest,
+) -> Result<pb::RangeResponse, Error> {
     let filters = [
         request.min_mod_revision,
         request.max_mod_revision,
@@ -70,7 +79,11 @@ pub(super) fn range(from: &impl Read, request: &pb::RangeRequest) -> Result<pb::
         rev: request.revision,
         count_only: request.count_only,
     };
-    let RangeResult { mut kvs, count, rev } = from.range(&request.key, &request.range_end, options)?;
+    let RangeResult {
+        mut kvs,
+        count,
+        rev,
+    } = from.range(&request.key, &request.range_end, options)?;
     if filters.iter().any(|rev| *rev != 0) {
         kvs.retain(|kv| is_within(request, kv));
     }
@@ -140,8 +153,12 @@ pub(super) fn put(
         return Err(Error::KeyNotFound);
     }
     let kept = previous.as_ref();
-    let value = kept.filter(|_| request.ignore_value).map_or(&request.value, |kv| &kv.value);
-    let lease = kept.filter(|_| request.ignore_lease).map_or(request.lease, |kv| kv.lease);
+    let value = kept
+        .filter(|_| request.ignore_value)
+        .map_or(&request.value, |kv| &kv.value);
+    let lease = kept
+        .filter(|_| request.ignore_lease)
+        .map_or(request.lease, |kv| kv.lease);
     let revision = txn.put(&request.key, value, lease);
     Ok(pb::PutResponse {
         header: header_at(revision),
@@ -169,7 +186,11 @@ pub(super) fn delete_range(
 }
 
 /// Refuses a put that cannot be made: its lease or its previous pair is missing.
-pub(super) fn check_put(from: &impl Read, lessor: &Lessor, put: &pb::PutRequest) -> Result<(), Error> {
+pub(super) fn check_put(
+    from: &impl Read,
+    lessor: &Lessor,
+    put: &pb::PutRequest,
+) -> Result<(), Error> {
     if put.ignore_value || put.ignore_lease {
         let found = from.range(&put.key, &[], RangeOptions::default())?;
         if found.kvs.is_empty() {

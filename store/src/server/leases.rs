@@ -30,7 +30,7 @@ impl Server {
     pub async fn lease_renew(&self, id: i64) -> Result<i64, Error> {
         let request = pb::LeaseKeepAliveRequest { id };
         let answer: pb::LeaseKeepAliveResponse = self
-            .on_leader(peers::RENEW, &request, async || {
+            .on_leader(peers::RENEW, &request, || async move {
                 let ttl = self.renew_here(id).await?;
                 Ok(pb::LeaseKeepAliveResponse {
                     id,
@@ -49,7 +49,7 @@ impl Server {
     pub async fn lease_standing(&self, id: i64) -> Result<LeaseStanding, Error> {
         let request = pb::LeaseTimeToLiveRequest { id, keys: true };
         let answer: pb::LeaseTimeToLiveResponse = self
-            .on_leader(peers::STANDING, &request, async || {
+            .on_leader(peers::STANDING, &request, || async move {
                 let standing = self.standing_here(id).await?;
                 Ok(pb::LeaseTimeToLiveResponse {
                     id,
@@ -70,7 +70,7 @@ impl Server {
     /// On a member that leads, and is known to by a quorum.
     pub(super) async fn renew_here(&self, id: i64) -> Result<i64, Error> {
         self.still_leads().await?;
-        self.lessor.renew(id)
+        self.lessor.renew(id).await
     }
 
     pub(super) async fn standing_here(&self, id: i64) -> Result<LeaseStanding, Error> {
@@ -100,12 +100,17 @@ impl Server {
     }
 
     /// Does something on the leader: here, or by asking it.
-    pub(super) async fn on_leader<Q: prost::Message, A: prost::Message + Default>(
+    pub(super) async fn on_leader<Q, A, F>(
         &self,
         kind: &str,
         request: &Q,
-        here: impl AsyncFn() -> Result<A, Error>,
-    ) -> Result<A, Error> {
+        here: impl Fn() -> F,
+    ) -> Result<A, Error>
+    where
+        Q: prost::Message,
+        A: prost::Message + Default,
+        F: Future<Output = Result<A, Error>>,
+    {
         let until = Instant::now() + self.request_limit();
         while Instant::now() < until {
             let leader = self.wait_leader(until).await?;

@@ -56,6 +56,18 @@ impl From<Member> for pb::Member {
     }
 }
 
+impl From<pb::Member> for Member {
+    fn from(member: pb::Member) -> Self {
+        Self {
+            id: member.id,
+            name: member.name,
+            peer_urls: member.peer_urls,
+            client_urls: member.client_urls,
+            learner: member.is_learner,
+        }
+    }
+}
+
 /// The id of a member, made of what etcd makes it of, but with SHA-256 for SHA-1: ids need not be
 /// etcd's, only unique.
 pub(crate) fn member_id(peer_urls: &[String], salt: &str) -> u64 {

@@ -8,6 +8,7 @@ mod alarms;
 mod apply;
 mod authorize;
 mod cluster;
+mod compact;
 mod kv;
 mod leader;
 mod leases;
@@ -16,6 +17,7 @@ mod peers;
 mod position;
 mod proposals;
 mod quota;
+mod range;
 mod reads;
 mod reply;
 mod start;
@@ -38,6 +40,7 @@ use crate::replication::{Node, Status};
 use crate::watch::Hub;
 
 use self::alarms::Alarms;
+use self::compact::Compactions;
 use self::leader::Leadership;
 use self::members::Members;
 use self::position::Position;
@@ -47,6 +50,7 @@ use self::waiters::Waiters;
 
 pub use self::quota::Cost;
 pub use self::reply::{Reply, WrongReply};
+pub(crate) use self::start::listen;
 
 /// A member of a cluster, with everything that it is made of.
 pub struct Server {
@@ -69,8 +73,19 @@ pub struct Server {
     node: OnceLock<Node>,
     /// Whoever exceeded the quota waits here until the alarm is raised.
     over_quota: tokio::sync::mpsc::Sender<(u64, Outcome)>,
-    /// Becomes true when this member has left the cluster, or is told to stop.
-    ending: tokio::sync::watch::Sender<bool>,
+    compactions: Compactions,
+    /// Why this member is to end, once it is.
+    ending: tokio::sync::watch::Sender<Option<Ending>>,
+    tasks: std::sync::Mutex<tokio::task::JoinSet<()>>,
+}
+
+/// Why a member ends by itself or is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to.
+    Asked,
+    /// It does not belong to the cluster any more.
+    Removed,
 }
 
 /// Who asks: what came with a request.
@@ -236,17 +251,33 @@ impl Server {
         self.rounds.pass().await
     }
 
+    /// An id that no other request has.
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.waiters.next_id()
+    }
+
     /// Comes back when this member has had no leader for three election timeouts: streams that
     /// require one end then.
     pub async fn leader_lost(&self) {
         self.leadership.lost().await;
     }
 
-    /// Comes back when the server stops.
-    pub async fn stopping(&self) {
+    /// Comes back when the server is to end, and says why.
+    pub async fn ending(&self) -> Ending {
         let mut ending = self.ending.subscribe();
+        let why = ending.wait_for(Option::is_some).await;
         // The sender lives as long as the server.
-        let _ = ending.wait_for(|ending| *ending).await;
+        why.ok().and_then(|why| *why).unwrap_or(Ending::Asked)
+    }
+
+    /// The server is to end; the first reason counts.
+    pub fn end(&self, why: Ending) {
+        self.ending.send_if_modified(|ending| {
+            let first = ending.is_none();
+            ending.get_or_insert(why);
+            first
+        });
     }
 
     fn node(&self) -> &Node {

@@ -61,7 +61,12 @@ pub(super) fn apply(
     request: &pb::TxnRequest,
 ) -> Result<pb::TxnResponse, Error> {
     let chosen = choose(txn, request);
-    check(txn, &chosen, &|put| kv::check_put(txn, lessor, put), txn.rev(), compact_rev)?;
+    check(
+        &chosen,
+        &|put| kv::check_put(txn, lessor, put),
+        txn.rev(),
+        compact_rev,
+    )?;
     let mut response = perform(txn, chosen)?;
     response.header = kv::header_at(txn.rev());
     Ok(response)
@@ -75,7 +80,7 @@ pub(super) fn read(store: &Store, request: &pb::TxnRequest) -> Result<pb::TxnRes
             rev: store.rev(),
         };
         let chosen = choose(&at, request);
-        check(&at, &chosen, &|_| Ok(()), at.rev, store.compact_rev())?;
+        check(&chosen, &|_| Ok(()), at.rev, store.compact_rev())?;
         match answer(&at, &chosen) {
             // Compacted meanwhile: what it was checked against is gone.
             Err(Error::Compacted) => {}
@@ -92,7 +97,11 @@ pub(super) fn read(store: &Store, request: &pb::TxnRequest) -> Result<pb::TxnRes
 
 fn choose<'a>(from: &impl Read, txn: &'a pb::TxnRequest) -> Chosen<'a> {
     let succeeded = txn.compare.iter().all(|compare| holds(from, compare));
-    let branch = if succeeded { &txn.success } else { &txn.failure };
+    let branch = if succeeded {
+        &txn.success
+    } else {
+        &txn.failure
+    };
     let ops = branch.iter().map(|op| match &op.request {
         Some(Request::RequestRange(range)) => Op::Range(range),
         Some(Request::RequestPut(put)) => Op::Put(put),
@@ -108,7 +117,6 @@ fn choose<'a>(from: &impl Read, txn: &'a pb::TxnRequest) -> Chosen<'a> {
 
 /// Refuses it before anything is done if a put cannot be made or a range cannot be read.
 fn check(
-    from: &impl Read,
     chosen: &Chosen<'_>,
     check_put: &impl Fn(&pb::PutRequest) -> Result<(), Error>,
     rev: i64,
@@ -119,7 +127,6 @@ fn check(
         Op::Put(put) => check_put(put),
         _ => Ok(()),
     })?;
-    let _ = from;
     walk(chosen, &mut |op| match op {
         Op::Range(range) if range.revision == 0 => Ok(()),
         Op::Range(range) if range.revision > rev => Err(Error::FutureRev),
@@ -143,7 +150,9 @@ fn perform(txn: &mut WriteTxn<'_>, chosen: Chosen<'_>) -> Result<pb::TxnResponse
         let response = match op {
             Op::Range(request) => Some(Response::ResponseRange(kv::range(txn, request)?)),
             Op::Put(request) => Some(Response::ResponsePut(kv::put(txn, request)?)),
-            Op::DeleteRange(request) => Some(Response::ResponseDeleteRange(kv::delete_range(txn, request)?)),
+            Op::DeleteRange(request) => Some(Response::ResponseDeleteRange(kv::delete_range(
+                txn, request,
+            )?)),
             Op::Txn(nested) => Some(Response::ResponseTxn(perform(txn, nested)?)),
             Op::Nothing => None,
         };
@@ -179,7 +188,8 @@ fn holds(from: &impl Read, compare: &pb::Compare) -> bool {
         return false;
     };
     if found.kvs.is_empty() {
-        return compare.target() != CompareTarget::Value && holds_for(compare, &KeyValue::default());
+        return compare.target() != CompareTarget::Value
+            && holds_for(compare, &KeyValue::default());
     }
     found.kvs.iter().all(|kv| holds_for(compare, kv))
 }
@@ -246,10 +256,25 @@ mod tests {
         use CompareResult::{Equal, Greater, Less, NotEqual};
         let cases = [
             (CompareTarget::Version, Equal, TargetUnion::Version(3), true),
-            (CompareTarget::Create, Less, TargetUnion::CreateRevision(4), false),
-            (CompareTarget::Mod, Greater, TargetUnion::ModRevision(8), true),
+            (
+                CompareTarget::Create,
+                Less,
+                TargetUnion::CreateRevision(4),
+                false,
+            ),
+            (
+                CompareTarget::Mod,
+                Greater,
+                TargetUnion::ModRevision(8),
+                true,
+            ),
             (CompareTarget::Lease, NotEqual, TargetUnion::Lease(7), false),
-            (CompareTarget::Value, Less, TargetUnion::Value(b"w".to_vec()), true),
+            (
+                CompareTarget::Value,
+                Less,
+                TargetUnion::Value(b"w".to_vec()),
+                true,
+            ),
             // Not of the target's kind: as if it were 0.
             (CompareTarget::Mod, Greater, TargetUnion::Version(100), true),
         ];
