@@ -97,7 +97,7 @@ fn child() {
     failpoint::panic_hook();
     failpoint::start().unwrap();
     println!("started");
-    loop {
+    for _ in 0..2000 {
         std::thread::spawn(|| fail::fail_point!("beforeCommit"));
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -147,7 +147,9 @@ async fn whoever_asks_for_a_panic_gets_its_answer() {
 
 #[test]
 fn a_list_that_is_none_is_an_error_at_the_start() {
-    let ended = spawn("beforeCommit", free_port()).wait_with_output().unwrap();
+    let ended = spawn("beforeCommit", free_port())
+        .wait_with_output()
+        .unwrap();
     let log = String::from_utf8(ended.stderr).unwrap();
     assert!(log.contains("BadList(\"beforeCommit\")"), "{log}");
 }
