@@ -97,7 +97,7 @@ fn child() {
     failpoint::panic_hook();
     failpoint::start().unwrap();
     println!("started");
-    loop {
+    for _ in 0..2000 {
         std::thread::spawn(|| fail::fail_point!("beforeCommit"));
         std::thread::sleep(Duration::from_millis(5));
     }
