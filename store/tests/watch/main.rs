@@ -5,4 +5,5 @@ mod hub;
 mod planted;
 mod restored;
 mod service;
+mod serving;
 mod support;
