@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Server;
+use crate::Error;
 
 /// What this member knows of elections.
 #[derive(Debug)]
@@ -114,16 +115,13 @@ impl Server {
     }
 
     /// Waits for a leader.
-    pub(super) async fn wait_leader(
-        &self,
-        until: tokio::time::Instant,
-    ) -> Result<u64, crate::Error> {
+    pub(super) async fn wait_leader(&self, until: tokio::time::Instant) -> Result<u64, Error> {
         let mut changes = self.node().changes();
         let leader = changes.wait_for(|status| status.leader != 0);
         match tokio::time::timeout_at(until, leader).await {
             Ok(Ok(status)) => Ok(status.leader),
-            Ok(Err(_)) => Err(crate::Error::Stopped),
-            Err(_) => Err(crate::Error::NoLeader),
+            Ok(Err(_)) => Err(Error::Stopped),
+            Err(_) => Err(Error::NoLeader),
         }
     }
 
@@ -148,24 +146,21 @@ impl Server {
     /// Hands leadership to another member.
     ///
     /// # Errors
-    /// [`crate::Error::NotLeader`], [`crate::Error::BadLeaderTransferee`],
-    /// [`crate::Error::TimeoutLeaderTransfer`].
-    pub async fn move_leader(&self, to: u64) -> Result<(), crate::Error> {
+    /// [`Error::NotLeader`], [`Error::BadLeaderTransferee`],
+    /// [`Error::TimeoutLeaderTransfer`].
+    pub async fn move_leader(&self, to: u64) -> Result<(), Error> {
         if !self.leads() {
-            return Err(crate::Error::NotLeader);
+            return Err(Error::NotLeader);
         }
         if !self.members.voters().iter().any(|member| member.id == to) {
-            return Err(crate::Error::BadLeaderTransferee);
+            return Err(Error::BadLeaderTransferee);
         }
         crate::info!("leadership transfer starting",
             "local-member-id": format!("{:x}", self.id),
             "transferee-member-id": format!("{to:x}"));
-        self.node().transfer_leadership(to).await?;
-        let mut changes = self.node().changes();
-        let moved = changes.wait_for(|status| status.leader == to);
-        match tokio::time::timeout(self.request_limit(), moved).await {
-            Ok(_) => {}
-            Err(_) => return Err(crate::Error::TimeoutLeaderTransfer),
+        match self.node().transfer_leadership(to).await {
+            Err(Error::Timeout) => return Err(Error::TimeoutLeaderTransfer),
+            result => result?,
         }
         crate::info!("leadership transfer finished",
             "local-member-id": format!("{:x}", self.id),
