@@ -11,8 +11,6 @@ use crate::Error;
 /// What this member knows of elections.
 #[derive(Debug)]
 pub(crate) struct Leadership {
-    /// Counts leaders, as this member hears of them.
-    elections: watch::Sender<u64>,
     /// The last term of which an entry is applied.
     applied_term: watch::Sender<u64>,
     lost: watch::Sender<bool>,
@@ -22,15 +20,10 @@ pub(crate) struct Leadership {
 impl Leadership {
     pub(crate) fn new() -> Self {
         Self {
-            elections: watch::Sender::new(0),
             applied_term: watch::Sender::new(0),
             lost: watch::Sender::new(false),
             elected: Mutex::new(None),
         }
-    }
-
-    pub(crate) fn elections(&self) -> watch::Receiver<u64> {
-        self.elections.subscribe()
     }
 
     /// An entry of this term has been applied here.
@@ -59,7 +52,7 @@ impl Leadership {
 const MOST_MISSES: u32 = 3;
 
 impl Server {
-    /// Follows elections: counts them, and tells the lessor whose clock decides. A new leader's
+    /// Follows elections, and tells the lessor whose clock decides. A new leader's
     /// lessor waits until everything of earlier terms is applied.
     pub(super) async fn follow_leader(&self) {
         let mut changes = self.node().changes();
@@ -77,9 +70,6 @@ impl Server {
                         .elected
                         .lock()
                         .expect("nobody panics while holding it") = Some(Instant::now());
-                }
-                if status.leader != 0 {
-                    self.leadership.elections.send_modify(|count| *count += 1);
                 }
             }
             let applied_term = *applied.borrow_and_update();

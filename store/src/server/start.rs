@@ -13,7 +13,6 @@ use super::apply::Applier;
 use super::leader::Leadership;
 use super::members::{self, Member, Members};
 use super::peers::{self, Desk};
-use super::reads::Rounds;
 use super::reply::Outcome;
 use super::{Alarms, Compactions, Ending, Position, Server, Waiters};
 use crate::auth::AuthStore;
@@ -125,7 +124,6 @@ impl Server {
             position,
             waiters: Waiters::new(place.id),
             changes: Waiters::new(place.id),
-            rounds: Rounds::new(),
             leadership: Leadership::new(),
             node: OnceLock::new(),
             over_quota,
@@ -143,12 +141,6 @@ impl Server {
         tasks.spawn(async move { server.follow_leader().await });
         let server = Arc::clone(self);
         tasks.spawn(async move { server.miss_leader().await });
-        let server = Arc::clone(self);
-        tasks.spawn(async move {
-            let elections = server.leadership.elections();
-            let limit = server.request_limit();
-            server.rounds.serve(server.node(), elections, limit).await;
-        });
         tasks.spawn(Arc::clone(self).revoke_expired());
         tasks.spawn(Arc::clone(self).raise_alarms(over));
     }
@@ -207,7 +199,6 @@ impl Server {
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().expect("nobody panics while holding it"));
         tasks.shutdown().await;
-        self.rounds.stop();
         self.node().stop().await;
         self.waiters.clear();
         self.changes.clear();
