@@ -119,6 +119,12 @@ impl Backend {
         self.shared.view().get(bucket, key)
     }
 
+    /// The values of several keys, in their order, all at the same time.
+    #[must_use]
+    pub fn get_all<K: AsRef<[u8]>>(&self, bucket: Bucket, keys: &[K]) -> Vec<Option<Vec<u8>>> {
+        self.shared.view().get_all(bucket, keys)
+    }
+
     /// As [`Batch::range`]; readers do not wait for a commit.
     #[must_use]
     pub fn range(

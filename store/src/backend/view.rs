@@ -28,10 +28,16 @@ impl View {
     }
 
     pub(super) fn get(&self, bucket: Bucket, key: &[u8]) -> Option<Vec<u8>> {
-        self.pending.get(bucket, key).unwrap_or_else(|| {
-            self.committed(bucket, key)
-                .unwrap_or_else(|error| failed_to_read(&error))
-        })
+        self.get_all(bucket, &[key]).pop().flatten()
+    }
+
+    pub(super) fn get_all<K: AsRef<[u8]>>(
+        &self,
+        bucket: Bucket,
+        keys: &[K],
+    ) -> Vec<Option<Vec<u8>>> {
+        self.found(bucket, keys)
+            .unwrap_or_else(|error| failed_to_read(&error))
     }
 
     pub(super) fn range(
@@ -45,9 +51,25 @@ impl View {
             .unwrap_or_else(|error| failed_to_read(&error))
     }
 
-    fn committed(&self, bucket: Bucket, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
-        let table = self.database.begin_read()?.open_table(bucket.table())?;
-        Ok(table.get(key)?.map(|value| value.value().to_vec()))
+    fn found<K: AsRef<[u8]>>(
+        &self,
+        bucket: Bucket,
+        keys: &[K],
+    ) -> Result<Vec<Option<Vec<u8>>>, redb::Error> {
+        let mut table = None;
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys.iter().map(AsRef::as_ref) {
+            if let Some(pending) = self.pending.get(bucket, key) {
+                values.push(pending);
+                continue;
+            }
+            let table = match &table {
+                Some(table) => table,
+                None => table.insert(self.database.begin_read()?.open_table(bucket.table())?),
+            };
+            values.push(table.get(key)?.map(|value| value.value().to_vec()));
+        }
+        Ok(values)
     }
 
     fn merged(
