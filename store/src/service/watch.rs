@@ -13,7 +13,7 @@ use api::pb::etcdserverpb::{ResponseHeader, WatchCreateRequest, WatchRequest, Wa
 use api::pb::mvccpb::{Event, KeyValue, event::EventType};
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -23,9 +23,6 @@ use crate::bugs::Bug;
 use crate::mvcc::{RangeOptions, Store};
 use crate::watch::{Closed, Delivery, Hub, Stream, WatchSpec};
 
-/// A stream that requires a leader ends when there was none at so many looks in a row, an election
-/// timeout apart.
-const LOOKS_WITHOUT_LEADER: u32 = 3;
 /// Progress is not reported more often.
 const MIN_PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// A response may be larger than a request by this much before it is sent in fragments.
@@ -49,8 +46,8 @@ pub trait Host: Send + Sync + 'static {
     fn serves_streams(&self) -> Result<(), Error>;
     /// Whether the member knows a leader.
     fn has_leader(&self) -> bool;
-    /// `--election-timeout`.
-    fn election_timeout(&self) -> Duration;
+    /// Returns when the member had no leader for three election timeouts.
+    fn leader_lost(&self) -> impl Future<Output = ()> + Send;
     /// `--max-request-bytes`.
     fn max_request_bytes(&self) -> usize;
 }
@@ -95,7 +92,7 @@ impl<H: Host> Watch for WatchService<H> {
             let end = tokio::select! {
                 error = session.receive(requests, &metadata) => error,
                 error = session.send(deliveries) => error,
-                () = session.leader_lost(), if needs_leader => Some(Error::NoLeader.into()),
+                () = session.host.leader_lost(), if needs_leader => Some(Error::NoLeader.into()),
             };
             drop(session);
             if let Some(status) = end {
@@ -319,22 +316,6 @@ impl<H: Host> Session<H> {
             header: Some(self.host.header(rev)),
             watch_id,
             ..WatchResponse::default()
-        }
-    }
-
-    /// Returns when the member had no leader for some time.
-    async fn leader_lost(&self) {
-        let mut looks = interval(self.host.election_timeout());
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        looks.tick().await;
-        let mut without = 0;
-        while without < LOOKS_WITHOUT_LEADER {
-            looks.tick().await;
-            without = if self.host.has_leader() {
-                0
-            } else {
-                without + 1
-            };
         }
     }
 }

@@ -204,13 +204,12 @@ impl Stream {
     /// # Errors
     /// Nobody receives the deliveries any more.
     pub async fn cancel(&self, watch_id: i64) -> Result<(), Closed> {
-        let permit = self.to.reserve().await.map_err(|_| Closed)?;
-        let rev = self.hub.store.rev();
-        let mut state = self.hub.group.lock();
-        if state.remove(self.number, watch_id) {
-            permit.send(Delivery::Canceled { watch_id, rev });
+        if !self.hub.group.lock().remove(self.number, watch_id) {
+            return Ok(());
         }
-        Ok(())
+        let rev = self.hub.store.rev();
+        let canceled = Delivery::Canceled { watch_id, rev };
+        self.to.send(canceled).await.map_err(|_| Closed)
     }
 
     /// Delivers [`Delivery::Progress`] for the whole stream if all its watches are synced, and
