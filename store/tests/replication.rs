@@ -5,7 +5,7 @@ mod cluster;
 
 use cluster::{Cluster, Member, agree, eventually, leader, put, send_away};
 use store::Error;
-use store::replication::ConfChange;
+use store::replication::{ConfChange, Peer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_members_agree() {
@@ -273,4 +273,35 @@ async fn peers_answer_questions() {
     assert!(members[0].node.active_since(2).is_some());
     members[1].node.stop().await;
     eventually("silent", || members[0].node.active_since(2).is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_moves_to_another_address() {
+    let mut cluster = Cluster::new(3);
+    let mut members = cluster.start_all().await;
+    leader(&members).await;
+    put(&members[0], "before").await;
+    send_away(&mut members).await;
+    let moved = Peer {
+        urls: cluster::peer(3, false).urls,
+        ..cluster.peers[2].clone()
+    };
+    let update = ConfChange::Update {
+        peer: moved.clone(),
+        context: b"moved".to_vec(),
+    };
+    members[0]
+        .node
+        .propose_conf_change(update.clone())
+        .await
+        .unwrap();
+    let seen = |member: &Member| member.list.get(|a| a.changes.clone());
+    eventually("heard of it", || {
+        members.iter().all(|m| seen(m) == [update.clone()])
+    })
+    .await;
+    cluster.peers[2] = moved;
+    members.push(cluster.start(3).await);
+    put(&members[2], "after").await;
+    agree(&members, &["before".to_owned(), "after".to_owned()]).await;
 }
