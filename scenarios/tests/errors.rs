@@ -329,7 +329,7 @@ fn unknown_guarantee() {
         "[[expect]]\nversions = \"*\"\nverdict = \"violated\"\nguarantees = [\"linearisable\"]\n",
         "my.toml:6:15: expect 1: guarantees: unknown guarantee \"linearisable\"; \
          did you mean \"linearizable\"? Allowed: linearizable, durable, converges, \
-         refused-has-no-effect, auth-consistent, process-stays-up, live",
+         watch, refused-has-no-effect, auth-consistent, process-stays-up, live",
     );
 }
 
