@@ -238,6 +238,7 @@ pub(super) fn resolve(spec: &str) -> anyhow::Result<(StorePin, PathBuf)> {
         spec: spec.to_owned(),
         version: resolved.version.to_string(),
         sha256: resolved.sha256,
+        ..StorePin::default()
     };
     Ok((pin, resolved.binary))
 }
@@ -279,18 +280,14 @@ fn told(plan: &Plan, summary: &RunSummary, args: &Args) -> (RunLine, Exit) {
     };
     if !args.json {
         print!("{}", terminal::judgement(judgement));
-        let version = plan.store.version.parse();
-        let stated = version
-            .ok()
-            .and_then(|v| scenarios::expectation(&plan.expect, &v));
-        if let Some(stated) = stated {
+        if let Some(stated) = plan.expected() {
             let (name, met) = match stated.verdict {
                 ExpectedVerdict::Holds => ("holds", judgement.verdict == Verdict::Holds),
                 ExpectedVerdict::Violated => ("violated", judgement.verdict == Verdict::Violated),
             };
             println!(
                 "the scenario expects {name} on {}: {}",
-                plan.store.version,
+                plan.store.told(),
                 if met {
                     "as expected"
                 } else {

@@ -76,6 +76,8 @@ struct Inner {
     namespaces: Option<Namespaces>,
     recorder: Recorder,
     tracing: tracing::Tracing,
+    /// The function that is skipped in every member from its start on.
+    skip: Option<tracing::Skip>,
     members: Mutex<BTreeMap<String, Member>>,
     broken_links: std::sync::Mutex<Vec<links::Broken>>,
     /// After the members: they end before their disks.
@@ -157,9 +159,10 @@ impl Cluster {
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
         let tracing = tracing::Tracing::new(&options.launcher);
-        if let Some(bug) = &options.planted {
-            let prepared = tracing.prepare(bug, &options.binary).await;
-            prepared.with_context(|| format!("cannot plant #{}", bug.issue))?;
+        let skip = options.planted.as_ref().and_then(tracing::Skip::of);
+        if let Some(skip) = &skip {
+            let prepared = tracing.prepare(skip, &options.binary).await;
+            prepared.with_context(|| format!("cannot plant #{}", skip.issue))?;
         }
         let cluster = Self {
             inner: Arc::new(Inner {
@@ -171,6 +174,7 @@ impl Cluster {
                 namespaces,
                 recorder,
                 tracing,
+                skip,
                 members: Mutex::new(members),
                 broken_links: std::sync::Mutex::default(),
                 disks,

@@ -63,17 +63,17 @@ impl Cluster {
         }
         let planned = Arc::new(Planned::default());
         let handle = process.handle();
-        if let Some(bug) = &inner.options.planted {
+        if let Some(skip) = &inner.skip {
             // Stopped in its first moments, so that it has the bug in all that it does.
             handle.pause()?;
             let start = Instant::now();
-            let planting = inner.tracing.plant(bug, &handle, &member.binary).await;
-            planting.with_context(|| format!("cannot plant #{} in {name}", bug.issue))?;
+            let planting = inner.tracing.plant(skip, &handle, &member.binary).await;
+            planting.with_context(|| format!("cannot plant #{} in {name}", skip.issue))?;
             handle.resume()?;
             let took = start.elapsed().as_millis();
             let note = format!(
                 "#{} planted in {name}, which was stopped for {took} ms",
-                bug.issue
+                skip.issue
             );
             inner.recorder.note(note).await?;
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use failpoints::process::Handle;
 use failpoints::symbol::{self, ResultUse, Symbols};
 use failpoints::trace::{self, ArmId, Event, SyscallStop, Then, Tracer, Tracers};
-use scenarios::plan::{Act, Arm, Edge, Place, Planted, Returns};
+use scenarios::plan::{Act, Arm, Edge, Place, Planted, PlantedBy, Returns};
 use tokio::sync::{Mutex, broadcast};
 
 use super::{Cluster, find, find_mut};
@@ -27,6 +27,38 @@ pub(super) struct Tracing {
     /// Skips found possible: looking at all callers of a function takes a while.
     can_skip: Mutex<HashSet<(PathBuf, u64, Returns)>>,
     planted_hits: Arc<AtomicU64>,
+}
+
+/// A function that is skipped in every process from its start on, so that a bug is back.
+#[derive(Clone, Debug)]
+pub(super) struct Skip {
+    /// The bug.
+    pub(super) issue: String,
+    /// The function; the first that the binary has.
+    pub(super) function: Vec<String>,
+    /// Only under this one.
+    pub(super) called_from: Option<String>,
+    /// What it returns.
+    pub(super) returns: Returns,
+}
+
+impl Skip {
+    /// What has to be skipped for a bug, if anything.
+    pub(super) fn of(planted: &Planted) -> Option<Self> {
+        match &planted.by {
+            PlantedBy::Flag { .. } => None,
+            PlantedBy::Skip {
+                skip,
+                called_from,
+                returns,
+            } => Some(Self {
+                issue: planted.issue.clone(),
+                function: skip.clone(),
+                called_from: called_from.clone(),
+                returns: *returns,
+            }),
+        }
+    }
 }
 
 /// A fault armed in one process.
@@ -91,13 +123,13 @@ impl Tracing {
 
     /// Finds out whether the plan's bug can be put into a binary, before a member runs it: a member
     /// is to have the bug from its first moments on.
-    pub(super) async fn prepare(&self, planted: &Planted, binary: &Path) -> anyhow::Result<()> {
+    pub(super) async fn prepare(&self, skip: &Skip, binary: &Path) -> anyhow::Result<()> {
         let symbols = self.symbols(binary).await?;
-        if let Some(from) = &planted.called_from {
+        if let Some(from) = &skip.called_from {
             symbols.find(from)?;
         }
-        let function = first(&symbols, &planted.skip)?;
-        self.check_skip(&symbols, function, planted.returns).await
+        let function = first(&symbols, &skip.function)?;
+        self.check_skip(&symbols, function, skip.returns).await
     }
 
     async fn check_skip(
@@ -118,20 +150,20 @@ impl Tracing {
     /// Puts the plan's bug into a process.
     pub(super) async fn plant(
         &self,
-        planted: &Planted,
+        skip: &Skip,
         process: &Handle,
         binary: &Path,
     ) -> anyhow::Result<()> {
         let place = Place::Symbol {
-            symbol: planted.skip.clone(),
+            symbol: skip.function.clone(),
             edge: Edge::Entry,
         };
         let act = Act::Skip {
-            returns: planted.returns,
+            returns: skip.returns,
         };
-        let from = planted.called_from.as_deref();
+        let from = skip.called_from.as_deref();
         let arm = self
-            .arm(&planted.issue, &place, from, &act, process, binary)
+            .arm(&skip.issue, &place, from, &act, process, binary)
             .await?;
         let tracer = self.tracers.of(process).await?;
         let mut events = tracer.events();
@@ -335,8 +367,10 @@ impl Cluster {
     ) -> anyhow::Result<(Armed, broadcast::Receiver<Event>)> {
         let tracing = &self.inner.tracing;
         let from = arm.called_from.as_deref();
+        let place = arm.at.as_ref();
+        let place = place.with_context(|| format!("{:?} is at no place", arm.fault))?;
         let mut resolved = tracing
-            .arm(&arm.fault, &arm.at, from, &arm.act, process, binary)
+            .arm(&arm.fault, place, from, &arm.act, process, binary)
             .await?;
         resolved.nth = arm.hit;
         resolved.times = (arm.times > 0).then_some(arm.times);
@@ -367,9 +401,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// How often the planted bug's function has been skipped.
+    /// How often the planted bug's function has been skipped; none where a bug needs no skip.
     #[must_use]
-    pub fn planted_hits(&self) -> u64 {
-        self.inner.tracing.planted_hits.load(Ordering::Relaxed)
+    pub fn planted_hits(&self) -> Option<u64> {
+        let hits = self.inner.tracing.planted_hits.load(Ordering::Relaxed);
+        self.inner.skip.as_ref().map(|_| hits)
     }
 }
