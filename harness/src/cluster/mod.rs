@@ -13,6 +13,8 @@ mod logs;
 mod member;
 mod membership;
 mod processes;
+mod program;
+mod template;
 mod tls;
 mod tracing;
 
@@ -34,25 +36,27 @@ use crate::rpc::{Endpoint, Tls};
 pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
+pub use program::Program;
+pub use template::{PLACEHOLDERS, Template, TemplateError};
 pub use tracing::{Armed, TRACED_BY};
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The store's binary.
-    pub binary: PathBuf,
+    /// The store.
+    pub program: Program,
     /// Its version.
     pub version: String,
-    /// Further binaries that members may be swapped to, by what the plan calls them.
-    pub swaps: BTreeMap<String, PathBuf>,
+    /// Further stores that members may be swapped to, by what the plan calls them.
+    pub swaps: BTreeMap<String, Program>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// The plan's part about members.
     pub plan: ClusterPlan,
     /// The bug that is put into every member.
     pub planted: Option<Planted>,
-    /// Members serve the failpoints that gofail built into them.
-    pub gofail: bool,
+    /// Members serve failpoints: those of the embedded store, or that gofail built into them.
+    pub failpoints: bool,
     /// Whether auth will be on.
     pub auth: bool,
     /// The run directory; members live under `members/`.
@@ -161,7 +165,7 @@ impl Cluster {
         let tracing = tracing::Tracing::new(&options.launcher);
         let skip = options.planted.as_ref().and_then(tracing::Skip::of);
         if let Some(skip) = &skip {
-            let prepared = tracing.prepare(skip, &options.binary).await;
+            let prepared = tracing.prepare(skip, &options.program.binary).await;
             prepared.with_context(|| format!("cannot plant #{}", skip.issue))?;
         }
         let cluster = Self {
@@ -321,8 +325,8 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         address: Ipv4Addr::LOCALHOST,
         namespace: None,
         dir: absolute(&dir)?,
-        binary: options.binary.clone(),
-        gofail: match options.gofail {
+        program: options.program.clone(),
+        gofail: match options.failpoints {
             true => Some(ports.lease()?),
             false => None,
         },
