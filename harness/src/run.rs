@@ -163,7 +163,7 @@ async fn drive(
     let cluster_options = cluster::Options {
         program: options.program.clone(),
         swaps: options.swaps.clone(),
-        version: plan.store.version.clone(),
+        store: plan.store.clone(),
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
         planted: plan.planted.clone(),

@@ -186,6 +186,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
                 );
             }
             let mut missing = subject.without.fit(&mut plan);
+            missing.extend(bindings(&plan).err());
             missing.extend(machine.missing(&plan, &options.launcher));
             if !missing.is_empty() {
                 let (line, one) = skipped(&plan, &missing);
@@ -276,6 +277,17 @@ pub(super) fn pin_swaps(plan: &mut Plan) -> anyhow::Result<BTreeMap<String, Prog
         }
     }
     Ok(programs)
+}
+
+/// Whether every armed fault has a place in the store.
+///
+/// # Errors
+/// The first that has none, and why.
+pub(super) fn bindings(plan: &Plan) -> Result<(), String> {
+    plan.steps.iter().try_for_each(|step| match &step.action {
+        Action::Arm(arm) => arm.binding(&plan.store).map(drop),
+        _ => Ok(()),
+    })
 }
 
 /// A scenario that this machine cannot run: it is said, and never green.

@@ -12,6 +12,7 @@ mod links;
 mod logs;
 mod member;
 mod membership;
+mod points;
 mod processes;
 mod program;
 mod template;
@@ -28,7 +29,7 @@ use failpoints::netns::{Namespaces, addresses_of};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::{ClusterPlan, Network, Planted};
+use scenarios::plan::{ClusterPlan, Network, Planted, StorePin};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -38,15 +39,15 @@ pub use member::Life;
 use member::Member;
 pub use program::Program;
 pub use template::{PLACEHOLDERS, Template, TemplateError};
-pub use tracing::{Armed, TRACED_BY};
+pub use tracing::{Armed, Happening, Happenings, TRACED_BY};
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The store.
     pub program: Program,
-    /// Its version.
-    pub version: String,
+    /// What the plan says of it.
+    pub store: StorePin,
     /// Further stores that members may be swapped to, by what the plan calls them.
     pub swaps: BTreeMap<String, Program>,
     /// The executable that starts members: this one.
@@ -359,8 +360,10 @@ fn addresses(plan: &ClusterPlan) -> Vec<String> {
 
 /// Gives a member its network namespace.
 async fn settle(namespaces: &Namespaces, name: &str, member: &mut Member) -> anyhow::Result<()> {
+    let points = member.gofail.as_ref().map(PortLease::port);
+    let ports: Vec<_> = [member.client.port()].into_iter().chain(points).collect();
     let home = namespaces
-        .add(name, &[member.client.port()])
+        .add(name, &ports)
         .await
         .with_context(|| format!("cannot make a network namespace for {name}"))?;
     member.address = home.address;

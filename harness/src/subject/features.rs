@@ -272,7 +272,12 @@ mod tests {
         assert!(missing("auth-member-add", &["membership"])[0].contains("member_add"));
         assert!(missing("auth-stale-permissions", &["peer-proxies"])[0].contains("proxy"));
         assert!(missing("steady", &["clusters"])[0].contains("several members"));
-        assert!(missing("list-append", &["txn"])[0].contains("nothing is left"));
+        let mut idle = plan_of("list-append");
+        idle.traffic.profile.weights = Weights {
+            list_append: 1,
+            ..Weights::none()
+        };
+        assert!(without(&["txn"]).fit(&mut idle)[0].contains("nothing is left"));
         assert!(missing("wal-crash", &["clusters", "membership", "auth", "hashkv"]).is_empty());
         assert!(missing("steady", &[]).is_empty());
     }
