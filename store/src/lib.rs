@@ -30,7 +30,6 @@ pub mod server;
 pub mod service;
 pub mod watch;
 
-pub use config::run;
 pub use error::Error;
 
 /// The release of etcd whose behaviour the healthy store has.
