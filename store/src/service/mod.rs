@@ -182,8 +182,8 @@ impl watch::Host for Server {
         self.status().leader != 0
     }
 
-    fn election_timeout(&self) -> Duration {
-        self.config().election_timeout()
+    fn leader_lost(&self) -> impl Future<Output = ()> + Send {
+        Server::leader_lost(self)
     }
 
     fn max_request_bytes(&self) -> usize {
