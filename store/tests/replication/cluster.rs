@@ -2,10 +2,13 @@
 
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use store::bugs::Bugs;
 use store::replication::{
@@ -16,6 +19,7 @@ use store::replication::{
 #[derive(Clone, Default)]
 pub(crate) struct List {
     shared: Arc<Mutex<Applieds>>,
+    waiting: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>,
     file: PathBuf,
 }
 
@@ -58,6 +62,13 @@ impl List {
         self.shared.lock().unwrap().values.clone()
     }
 
+    /// Ends when a value that is proposed after this call is applied.
+    pub(crate) fn wait(&self, value: String) -> oneshot::Receiver<()> {
+        let (waiter, waiting) = oneshot::channel();
+        self.waiting.lock().unwrap().insert(value, waiter);
+        waiting
+    }
+
     pub(crate) fn get<T>(&self, f: impl FnOnce(&mut Applieds) -> T) -> T {
         f(&mut self.shared.lock().unwrap())
     }
@@ -81,7 +92,11 @@ impl Machine for List {
                 if index > shared.index {
                     shared.index = index;
                     if !data.is_empty() {
-                        shared.values.push(String::from_utf8(data).unwrap());
+                        let value = String::from_utf8(data).unwrap();
+                        if let Some(waiter) = self.waiting.lock().unwrap().remove(&value) {
+                            let _ = waiter.send(());
+                        }
+                        shared.values.push(value);
                     }
                 }
             }
@@ -214,11 +229,8 @@ pub(crate) fn peer(id: u64, learner: bool) -> Peer {
 }
 
 pub(crate) fn address(peer: &Peer) -> SocketAddr {
-    peer.urls[0]
-        .strip_prefix("http://")
-        .unwrap()
-        .parse()
-        .unwrap()
+    let (_, address) = peer.urls[0].split_once("://").unwrap();
+    address.parse().unwrap()
 }
 
 /// Waits until something is so.
@@ -247,6 +259,18 @@ pub(crate) async fn leader(members: &[Member]) -> usize {
     })
     .await;
     at
+}
+
+/// Ends the last member; the others have a leader among them when it comes back.
+pub(crate) async fn send_away(members: &mut Vec<Member>) {
+    let away = members.pop().unwrap();
+    away.node.stop().await;
+    let gone = members.len() as u64 + 1;
+    eventually("a leader among the others", || {
+        let mut leaders = members.iter().map(|m| m.node.status().leader);
+        leaders.all(|leader| leader != 0 && leader != gone)
+    })
+    .await;
 }
 
 /// Proposes and waits until the same member has applied it.
