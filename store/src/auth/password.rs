@@ -38,6 +38,5 @@ pub(super) fn decode(hashed: &str) -> Option<Vec<u8>> {
 
 /// No password matches what is no hash.
 pub(super) fn matches(hash: &[u8], password: &str) -> bool {
-    std::str::from_utf8(hash)
-        .is_ok_and(|hash| bcrypt::verify(password, hash).unwrap_or(false))
+    std::str::from_utf8(hash).is_ok_and(|hash| bcrypt::verify(password, hash).unwrap_or(false))
 }

@@ -7,7 +7,6 @@ use api::pb::etcdserverpb as pb;
 use tonic::{Request, Response, Status};
 
 use super::admit;
-use crate::Error;
 use crate::request::{AuthList, AuthListOf, Authenticate, Body};
 use crate::server::{Caller, Reply, Server};
 
