@@ -186,7 +186,7 @@ fn a_plan_of_a_newer_major_version_is_refused() {
         .replace("\nmajor = 1\n", "\nmajor = 2\n");
     assert_eq!(
         Plan::from_toml("plan.toml", &text).unwrap_err().to_string(),
-        "plan.toml:2:9: this plan has format version 2.3; this build reads versions up to 1.x"
+        "plan.toml:2:9: this plan has format version 2.4; this build reads versions up to 1.x"
     );
 }
 
