@@ -60,16 +60,16 @@ impl Change {
         }
     }
 
-    /// None for a member that the cluster began with.
+    /// None for a kind that is not known. A member that the cluster began with is added like any
+    /// other: one that joins later, and reads the log from its start, hears of it that way.
     pub(super) fn into_conf_change(self) -> Option<ConfChange> {
         let peer = self.peer();
         let (id, context) = (self.id, self.context);
         Some(match Kind::try_from(self.kind).ok()? {
-            Kind::Add => ConfChange::Add { peer, context },
+            Kind::Add | Kind::First => ConfChange::Add { peer, context },
             Kind::Update => ConfChange::Update { peer, context },
             Kind::Promote => ConfChange::Promote { id, context },
             Kind::Remove => ConfChange::Remove { id, context },
-            Kind::First => return None,
         })
     }
 
@@ -132,6 +132,10 @@ mod tests {
         ] {
             assert_eq!(Change::new(change.clone()).into_conf_change(), Some(change));
         }
-        assert_eq!(Change::first(&peer).into_conf_change(), None);
+        let first = ConfChange::Add {
+            peer: peer.clone(),
+            context: Vec::new(),
+        };
+        assert_eq!(Change::first(&peer).into_conf_change(), Some(first));
     }
 }

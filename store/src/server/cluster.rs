@@ -162,7 +162,6 @@ impl Server {
         let context = Context { id: waiting.id };
         let change = change(context.encode_to_vec());
         let answer = async {
-            self.wait_leader(until).await?;
             self.node().propose_conf_change(change).await?;
             (&mut waiting.result).await.map_err(|_| Error::Stopped)?
         };
