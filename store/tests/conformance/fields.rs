@@ -221,10 +221,12 @@ fn the_documented_table_is_this_list() {
         let row = format!("| {what} | {how} |");
         assert!(document.contains(&row), "missing: {row}");
     }
-    let rows = document
+    let (_, section) = document.split_once("## What is not compared").unwrap();
+    let rows = section
         .lines()
         .filter(|line| line.starts_with("| "))
         .count();
+    // Each of the four tables has a heading and a rule.
     let listed = IGNORED.len() + SIGN_ONLY.len() + UNORDERED.len() + OTHERWISE.len();
-    assert_eq!(rows, listed + 4, "four headings");
+    assert_eq!(rows, listed + 2 * 4);
 }

@@ -8,7 +8,7 @@ use crate::step::Step;
 use crate::tally::Tally;
 
 /// After this long it is small enough.
-const LONG_ENOUGH: Duration = Duration::from_secs(60);
+const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
 pub(crate) struct Shrinker<'a> {
     pair: &'a mut Pair,
