@@ -10,6 +10,9 @@ macro_rules! errors {
         pub enum Error { $(#[doc = $message] $variant),+ }
 
         impl Error {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The gRPC code.
             #[must_use]
             pub fn code(self) -> Code {
@@ -58,6 +61,7 @@ errors! {
     RoleAlreadyExist FailedPrecondition "etcdserver: role name already exists";
     RoleNotFound FailedPrecondition "etcdserver: role name not found";
     RoleEmpty InvalidArgument "etcdserver: role name is empty";
+    NoPasswordUser Unknown "auth: authentication failed, password was given for no password user";
     AuthFailed InvalidArgument "etcdserver: authentication failed, invalid user ID or password";
     PermissionNotGiven InvalidArgument "etcdserver: permission not given";
     PermissionDenied PermissionDenied "etcdserver: permission denied";
@@ -79,8 +83,20 @@ errors! {
     Unhealthy Unavailable "etcdserver: unhealthy cluster";
     Corrupt DataLoss "etcdserver: corrupt cluster";
     NotSupportedForLearner FailedPrecondition "etcdserver: rpc not supported for learner";
+    TimeoutLeaderTransfer Unknown "etcdserver: request timed out, leader transfer took too long";
     BadLeaderTransferee FailedPrecondition "etcdserver: bad leader transferee";
     ClusterVersionUnavailable FailedPrecondition "etcdserver: cluster version not found during downgrade";
+}
+
+impl Error {
+    /// Which one a peer answered with, if it is one of ours.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|error| error.code() == status.code() && error.message() == status.message())
+    }
 }
 
 impl std::fmt::Display for Error {
