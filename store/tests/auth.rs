@@ -278,6 +278,9 @@ fn passwords_are_hashed_once_and_checked() {
     database.change_password(&auth, "alice", "new").unwrap();
     assert_eq!(auth.check_password("alice", "a"), Err(Error::AuthFailed));
     assert!(auth.check_password("alice", "new").is_ok());
+    let longest = "x".repeat(72);
+    database.change_password(&auth, "alice", &longest).unwrap();
+    assert!(auth.check_password("alice", &longest).is_ok());
     assert!(auth.hash_password(&"x".repeat(73)).is_err());
     // A request whose password nobody hashed makes a user who cannot log in.
     let plain = pb::AuthUserAddRequest {

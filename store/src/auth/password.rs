@@ -4,6 +4,9 @@ use api::pb::authpb::User;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// What bcrypt looks at of a password, in bytes.
+const LIMIT: usize = 72;
+
 /// The cost to work with; as in golang.org/x/crypto/bcrypt.
 pub(super) fn cost(wanted: u32) -> u32 {
     if (4..=31).contains(&wanted) {
@@ -21,7 +24,10 @@ pub(super) fn has_none(user: &User) -> bool {
 }
 
 pub(super) fn hash(password: &str, cost: u32) -> Result<String, String> {
-    let hash = bcrypt::non_truncating_hash(password, cost).map_err(|error| error.to_string())?;
+    if password.len() > LIMIT {
+        return Err(format!("bcrypt: password length exceeds {LIMIT} bytes"));
+    }
+    let hash = bcrypt::hash(password, cost).map_err(|error| error.to_string())?;
     Ok(STANDARD.encode(hash))
 }
 
@@ -32,6 +38,5 @@ pub(super) fn decode(hashed: &str) -> Option<Vec<u8>> {
 
 /// No password matches what is no hash.
 pub(super) fn matches(hash: &[u8], password: &str) -> bool {
-    std::str::from_utf8(hash)
-        .is_ok_and(|hash| bcrypt::non_truncating_verify(password, hash).unwrap_or(false))
+    std::str::from_utf8(hash).is_ok_and(|hash| bcrypt::verify(password, hash).unwrap_or(false))
 }

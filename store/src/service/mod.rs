@@ -1,10 +1,12 @@
 //! The gRPC services, one module each: requests are checked as in etcd's api/v3rpc, handed to the
 //! server, and errors get etcd's codes.
 
+pub mod auth;
 mod check;
 pub mod cluster;
 pub mod health;
 pub mod kv;
+pub mod lease;
 pub mod maintenance;
 pub mod watch;
 
@@ -113,6 +115,12 @@ fn router(server: &Arc<Server>, tls: Option<&Tls>) -> anyhow::Result<Router> {
             own()
         ))))
         .add_service(sized!(pb::watch_server::WatchServer::new(watch)))
+        .add_service(sized!(pb::lease_server::LeaseServer::new(
+            lease::LeaseService::new(own())
+        )))
+        .add_service(sized!(pb::auth_server::AuthServer::new(
+            auth::AuthService::new(own())
+        )))
         .add_service(sized!(pb::cluster_server::ClusterServer::new(
             cluster::ClusterService::new(own())
         )))
@@ -182,8 +190,8 @@ impl watch::Host for Server {
         self.status().leader != 0
     }
 
-    fn election_timeout(&self) -> Duration {
-        self.config().election_timeout()
+    fn leader_lost(&self) -> impl Future<Output = ()> + Send {
+        Server::leader_lost(self)
     }
 
     fn max_request_bytes(&self) -> usize {
