@@ -101,10 +101,12 @@ impl Index {
 
     /// Forgets what a compaction at `at` removes; gives what it keeps of that time.
     pub(super) fn compact(&mut self, at: i64, bugs: Bugs) -> HashSet<Revision> {
+        // #17780 needs this, too: where the tombstone stays, the revision does not fall.
+        let drop_tombstones = bugs.has(Bug::TombstoneCompacted) || bugs.has(Bug::RevisionFalls);
         let mut kept = HashSet::new();
         self.0.retain(|_, index| {
             index.compact(at, &mut kept);
-            if bugs.has(Bug::TombstoneCompacted) {
+            if drop_tombstones {
                 // Planted #18089: the tombstone at the compaction's own revision goes, too, though
                 // that revision can still be watched. The right code stops before this.
                 index.drop_tombstone(&mut kept);
