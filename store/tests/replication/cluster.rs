@@ -2,10 +2,13 @@
 
 #![allow(dead_code)]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use store::bugs::Bugs;
 use store::replication::{
@@ -16,6 +19,7 @@ use store::replication::{
 #[derive(Clone, Default)]
 pub(crate) struct List {
     shared: Arc<Mutex<Applieds>>,
+    waiting: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>,
     file: PathBuf,
 }
 
@@ -58,6 +62,13 @@ impl List {
         self.shared.lock().unwrap().values.clone()
     }
 
+    /// Ends when a value that is proposed after this call is applied.
+    pub(crate) fn wait(&self, value: String) -> oneshot::Receiver<()> {
+        let (waiter, waiting) = oneshot::channel();
+        self.waiting.lock().unwrap().insert(value, waiter);
+        waiting
+    }
+
     pub(crate) fn get<T>(&self, f: impl FnOnce(&mut Applieds) -> T) -> T {
         f(&mut self.shared.lock().unwrap())
     }
@@ -81,7 +92,11 @@ impl Machine for List {
                 if index > shared.index {
                     shared.index = index;
                     if !data.is_empty() {
-                        shared.values.push(String::from_utf8(data).unwrap());
+                        let value = String::from_utf8(data).unwrap();
+                        if let Some(waiter) = self.waiting.lock().unwrap().remove(&value) {
+                            let _ = waiter.send(());
+                        }
+                        shared.values.push(value);
                     }
                 }
             }
