@@ -15,12 +15,12 @@ use tokio::task::JoinSet;
 use crate::BUILD;
 use crate::admin::Admin;
 use crate::clock::RunClock;
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Program};
 use crate::nemesis::{Nemesis, Tally};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::sparse::make_sparse;
-use crate::traffic::{Client, Shared};
+use crate::traffic::{Client, Shared, Watcher};
 use crate::{judging, run_dir, setup, wind_down};
 
 /// How long clients may take to end after traffic: a request's own limit and some.
@@ -29,10 +29,10 @@ const CLIENTS_END_LIMIT: Duration = Duration::from_secs(30);
 /// What a run needs besides its plan.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The store's binary.
-    pub binary: PathBuf,
-    /// Further binaries, which steps swap members to, by what the plan calls them.
-    pub swaps: BTreeMap<String, PathBuf>,
+    /// The store.
+    pub program: Program,
+    /// Further stores, which steps swap members to, by what the plan calls them.
+    pub swaps: BTreeMap<String, Program>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// Where run directories go.
@@ -161,16 +161,17 @@ async fn drive(
 ) -> anyhow::Result<Tally> {
     progress.phase("starting members");
     let cluster_options = cluster::Options {
-        binary: options.binary.clone(),
+        program: options.program.clone(),
         swaps: options.swaps.clone(),
-        version: plan.store.version.clone(),
+        store: plan.store.clone(),
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
         planted: plan.planted.clone(),
-        gofail: plan
-            .steps
-            .iter()
-            .any(|step| matches!(step.action, Action::Gofail { .. })),
+        failpoints: plan.store.points
+            || plan
+                .steps
+                .iter()
+                .any(|step| matches!(step.action, Action::Gofail { .. })),
         auth: plan.auth.is_some(),
         dir: dir.to_owned(),
         first_port: options.first_port,
@@ -178,7 +179,7 @@ async fn drive(
     let cluster = Cluster::start(cluster_options, recorder.clone()).await?;
     let admin = Admin::new(cluster.clone(), recorder);
     let result = phases(plan, &admin, progress).await;
-    if plan.planted.is_some() && cluster.planted_hits() == 0 {
+    if cluster.planted_hits() == Some(0) {
         let why = "the planted bug's function was never called where it is skipped";
         let step = plan.steps.len();
         let recorder = admin.recorder();
@@ -208,6 +209,7 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
         stop: stopped,
         counters: progress.counters(),
         leases: std::sync::Arc::default(),
+        seen: std::sync::Arc::default(),
     };
     let clients = start_clients(plan, admin, &shared);
     let time = tokio::time::sleep(Duration::from_millis(plan.traffic.time_ms));
@@ -237,9 +239,26 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     Ok(faults)
 }
 
-/// Starts the plan's clients; those of a member that does not run yet wait for its first start.
+/// Starts the plan's clients and watchers; those of a member that does not run yet wait for its first start.
 fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow::Result<()>> {
     let mut clients = JoinSet::new();
+    for watcher in &plan.traffic.watchers {
+        let (watcher, traffic) = (watcher.clone(), plan.traffic.clone());
+        let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());
+        let shared = shared.clone();
+        clients.spawn(async move {
+            let mut started = cluster.started();
+            tokio::select! {
+                found = started.wait_for(|names| names.contains(&watcher.member)) => { found?; }
+                () = shared.wait_stopped() => return Ok(()),
+            }
+            let endpoint = cluster.client_endpoint(&watcher.member).await?;
+            Watcher::new(&watcher, &traffic, &endpoint, recorder, shared)?
+                .run()
+                .await?;
+            Ok(())
+        });
+    }
     for client in &plan.traffic.clients {
         let (client, traffic) = (client.clone(), plan.traffic.clone());
         let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());

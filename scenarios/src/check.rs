@@ -208,6 +208,25 @@ fn traffic(plan: &Plan, flaw: &mut impl FnMut(String)) {
     let known = walk::all_members(plan);
     let mut ids = BTreeSet::new();
     let mut messages = BTreeSet::new();
+    for watcher in &traffic.watchers {
+        if !ids.insert(watcher.id) {
+            messages.insert(format!("client {} is there twice", watcher.id));
+        }
+        if watcher.seed.parse::<u64>().is_err() {
+            let (id, seed) = (watcher.id, &watcher.seed);
+            messages.insert(format!("watcher {id}: seed {seed:?} is no number"));
+        }
+        if !known.contains(watcher.member.as_str()) {
+            let member = &watcher.member;
+            messages.insert(format!("watchers are pinned to unknown member {member:?}"));
+        }
+        if watcher.of.is_empty() || watcher.starts.is_empty() {
+            messages.insert("a watcher has nothing to watch, or nowhere to start".into());
+        }
+        if plan.auth.is_some() {
+            messages.insert("watchers log in as nobody, so they go without [auth]".into());
+        }
+    }
     for client in &traffic.clients {
         if !ids.insert(client.id) {
             messages.insert(format!("client {} is there twice", client.id));
@@ -246,8 +265,13 @@ fn unknown_user(plan: &Plan, user: &str, root: bool) -> Option<String> {
 }
 
 fn expectation(row: &Expectation) -> Vec<String> {
-    let versions = VersionReq::parse(&row.versions).err();
-    let versions = versions.map(|error| format!("versions {:?}: {error}", row.versions));
+    let versions = match row.bug.is_empty() {
+        true => VersionReq::parse(&row.versions)
+            .err()
+            .map(|error| format!("versions {:?}: {error}", row.versions)),
+        false if row.versions.is_empty() => None,
+        false => Some("a row is of \"versions\" or of a \"bug\", not both".into()),
+    };
     let names = row.guarantees.iter().filter_map(|name| guarantee(name));
     versions
         .into_iter()

@@ -28,6 +28,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "wal-crash",
         "partitions",
         "power-loss",
+        "endurance",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

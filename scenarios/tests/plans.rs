@@ -186,7 +186,7 @@ fn a_plan_of_a_newer_major_version_is_refused() {
         .replace("\nmajor = 1\n", "\nmajor = 2\n");
     assert_eq!(
         Plan::from_toml("plan.toml", &text).unwrap_err().to_string(),
-        "plan.toml:2:9: this plan has format version 2.3; this build reads versions up to 1.x"
+        "plan.toml:2:9: this plan has format version 2.4; this build reads versions up to 1.x"
     );
 }
 
@@ -210,11 +210,11 @@ fn errors_in_plans_have_a_line() {
     };
     assert_eq!(
         refused("preload_keys = 20", "preload_keys = \"many\""),
-        "plan.toml:146:16: invalid type: string \"many\", expected u32"
+        "plan.toml:147:16: invalid type: string \"many\", expected u32"
     );
     assert_eq!(
         refused("\n[store]\n", "\n[store\n"),
-        "plan.toml:120:7: unclosed table, expected `]`"
+        "plan.toml:121:7: unclosed table, expected `]`"
     );
     let unknown = refused("do = \"defragment\"", "do = \"defrag\"");
     assert!(

@@ -60,16 +60,16 @@ impl Change {
         }
     }
 
-    /// None for a member that the cluster began with.
+    /// None for a kind that is not known. A member that the cluster began with is added like any
+    /// other: one that joins later, and reads the log from its start, hears of it that way.
     pub(super) fn into_conf_change(self) -> Option<ConfChange> {
         let peer = self.peer();
         let (id, context) = (self.id, self.context);
         Some(match Kind::try_from(self.kind).ok()? {
-            Kind::Add => ConfChange::Add { peer, context },
+            Kind::Add | Kind::First => ConfChange::Add { peer, context },
             Kind::Update => ConfChange::Update { peer, context },
             Kind::Promote => ConfChange::Promote { id, context },
             Kind::Remove => ConfChange::Remove { id, context },
-            Kind::First => return None,
         })
     }
 
@@ -78,25 +78,30 @@ impl Change {
         use prost::Message as _;
         use protobuf::Message as _;
         let bytes = self.encode_to_vec();
-        let mut entry = Entry::default();
         if self.kind() == Kind::Update {
-            entry.context = bytes.into();
-            return entry;
+            return Entry {
+                context: bytes.into(),
+                ..Entry::default()
+            };
         }
-        let mut raft = raft::eraftpb::ConfChange::default();
-        raft.node_id = self.id;
-        raft.context = bytes.into();
+        let mut raft = raft::eraftpb::ConfChange {
+            node_id: self.id,
+            context: bytes.into(),
+            ..raft::eraftpb::ConfChange::default()
+        };
         raft.set_change_type(match self.kind() {
             Kind::Remove => ConfChangeType::RemoveNode,
             _ if self.learner => ConfChangeType::AddLearnerNode,
             _ => ConfChangeType::AddNode,
         });
-        entry.set_entry_type(EntryType::EntryConfChange);
-        entry.data = raft
+        let data = raft
             .write_to_bytes()
-            .expect("a message in memory can be encoded")
-            .into();
-        entry
+            .expect("a message in memory can be encoded");
+        Entry {
+            entry_type: EntryType::EntryConfChange,
+            data: data.into(),
+            ..Entry::default()
+        }
     }
 }
 
@@ -132,6 +137,10 @@ mod tests {
         ] {
             assert_eq!(Change::new(change.clone()).into_conf_change(), Some(change));
         }
-        assert_eq!(Change::first(&peer).into_conf_change(), None);
+        let first = ConfChange::Add {
+            peer: peer.clone(),
+            context: Vec::new(),
+        };
+        assert_eq!(Change::first(&peer).into_conf_change(), Some(first));
     }
 }

@@ -19,7 +19,20 @@ use crate::replication::{Applied, Committed, ConfChange, Machine};
 use crate::request::{AuthListOf, Body, Request};
 
 /// The log's machine.
-pub(super) struct Applier(pub(super) Arc<Server>);
+pub(super) struct Applier {
+    server: Arc<Server>,
+    /// A snapshot has brought members whom the network has not been told of.
+    strangers: bool,
+}
+
+impl Applier {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        Self {
+            server,
+            strangers: false,
+        }
+    }
+}
 
 /// Where in the log an entry stands.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +43,11 @@ pub(super) struct At {
 
 impl Machine for Applier {
     fn consistent_index(&self) -> u64 {
-        self.0.position.index()
+        self.server.position.index()
     }
 
     fn apply(&mut self, committed: Committed) -> Applied {
-        let server = &*self.0;
+        let server = &*self.server;
         let (term, applied) = match committed {
             Committed::Entry { index, term, data } => {
                 if index > server.position.index() {
@@ -52,19 +65,27 @@ impl Machine for Applier {
             }
             Committed::Snapshot { index, term, db } => {
                 server.apply_snapshot(At { index, term }, &db);
+                self.strangers = true;
                 (term, Applied::Done)
             }
         };
+        // One that was received before a crash is taken over before there is a node.
+        if self.strangers
+            && let Some(node) = server.node.get()
+        {
+            node.update_peers(server.members.peers());
+            self.strangers = false;
+        }
         server.leadership.applied(term);
         applied
     }
 
     fn commit(&mut self) {
-        self.0.backend.force_commit();
+        self.server.backend.force_commit();
     }
 
     fn copy_to(&mut self, path: &Path) -> std::io::Result<()> {
-        let copied = self.0.backend.copy_to(path);
+        let copied = self.server.backend.copy_to(path);
         copied.map_err(std::io::Error::other)
     }
 }
@@ -354,6 +375,7 @@ impl Server {
     fn apply_change(&self, at: At, change: &ConfChange) -> Applied {
         let removes_self = matches!(change, ConfChange::Remove { id, .. } if *id == self.id);
         let (result, context) = if at.index > self.position.index() {
+            self.members.believe();
             let result = self.members.check(change);
             let mut batch = self.batch(at);
             match result {
@@ -395,14 +417,6 @@ impl Server {
     }
 
     fn apply_snapshot(&self, at: At, db: &Path) {
-        let fields = || {
-            crate::log::json!({
-                "current-applied-index": self.position.index(),
-                "incoming-leader-snapshot-index": at.index,
-                "incoming-leader-snapshot-term": at.term,
-            })
-        };
-        crate::log::line("info", "applying snapshot", &fields());
         fail::fail_point!("applyBeforeOpenSnapshot");
         // What is pending is committed with its own index; the new database brings another, which
         // no commit may overwrite.
@@ -432,7 +446,6 @@ impl Server {
         crate::info!("restoring cluster configuration");
         self.members.read_again(&self.backend);
         crate::info!("restored cluster configuration");
-        crate::log::line("info", "applied snapshot", &fields());
         if self.members.is_removed(self.id) {
             self.end(Ending::Removed);
         }

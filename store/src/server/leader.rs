@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Server;
+use crate::Error;
 
 /// What this member knows of elections.
 #[derive(Debug)]
 pub(crate) struct Leadership {
-    /// Counts leaders, as this member hears of them.
-    elections: watch::Sender<u64>,
     /// The last term of which an entry is applied.
     applied_term: watch::Sender<u64>,
     lost: watch::Sender<bool>,
@@ -21,15 +20,10 @@ pub(crate) struct Leadership {
 impl Leadership {
     pub(crate) fn new() -> Self {
         Self {
-            elections: watch::Sender::new(0),
             applied_term: watch::Sender::new(0),
             lost: watch::Sender::new(false),
             elected: Mutex::new(None),
         }
-    }
-
-    pub(crate) fn elections(&self) -> watch::Receiver<u64> {
-        self.elections.subscribe()
     }
 
     /// An entry of this term has been applied here.
@@ -58,7 +52,7 @@ impl Leadership {
 const MOST_MISSES: u32 = 3;
 
 impl Server {
-    /// Follows elections: counts them, and tells the lessor whose clock decides. A new leader's
+    /// Follows elections, and tells the lessor whose clock decides. A new leader's
     /// lessor waits until everything of earlier terms is applied.
     pub(super) async fn follow_leader(&self) {
         let mut changes = self.node().changes();
@@ -76,9 +70,6 @@ impl Server {
                         .elected
                         .lock()
                         .expect("nobody panics while holding it") = Some(Instant::now());
-                }
-                if status.leader != 0 {
-                    self.leadership.elections.send_modify(|count| *count += 1);
                 }
             }
             let applied_term = *applied.borrow_and_update();
@@ -114,16 +105,13 @@ impl Server {
     }
 
     /// Waits for a leader.
-    pub(super) async fn wait_leader(
-        &self,
-        until: tokio::time::Instant,
-    ) -> Result<u64, crate::Error> {
+    pub(super) async fn wait_leader(&self, until: tokio::time::Instant) -> Result<u64, Error> {
         let mut changes = self.node().changes();
         let leader = changes.wait_for(|status| status.leader != 0);
         match tokio::time::timeout_at(until, leader).await {
             Ok(Ok(status)) => Ok(status.leader),
-            Ok(Err(_)) => Err(crate::Error::Stopped),
-            Err(_) => Err(crate::Error::NoLeader),
+            Ok(Err(_)) => Err(Error::Stopped),
+            Err(_) => Err(Error::NoLeader),
         }
     }
 
@@ -148,24 +136,21 @@ impl Server {
     /// Hands leadership to another member.
     ///
     /// # Errors
-    /// [`crate::Error::NotLeader`], [`crate::Error::BadLeaderTransferee`],
-    /// [`crate::Error::TimeoutLeaderTransfer`].
-    pub async fn move_leader(&self, to: u64) -> Result<(), crate::Error> {
+    /// [`Error::NotLeader`], [`Error::BadLeaderTransferee`],
+    /// [`Error::TimeoutLeaderTransfer`].
+    pub async fn move_leader(&self, to: u64) -> Result<(), Error> {
         if !self.leads() {
-            return Err(crate::Error::NotLeader);
+            return Err(Error::NotLeader);
         }
         if !self.members.voters().iter().any(|member| member.id == to) {
-            return Err(crate::Error::BadLeaderTransferee);
+            return Err(Error::BadLeaderTransferee);
         }
         crate::info!("leadership transfer starting",
             "local-member-id": format!("{:x}", self.id),
             "transferee-member-id": format!("{to:x}"));
-        self.node().transfer_leadership(to).await?;
-        let mut changes = self.node().changes();
-        let moved = changes.wait_for(|status| status.leader == to);
-        match tokio::time::timeout(self.request_limit(), moved).await {
-            Ok(_) => {}
-            Err(_) => return Err(crate::Error::TimeoutLeaderTransfer),
+        match self.node().transfer_leadership(to).await {
+            Err(Error::Timeout) => return Err(Error::TimeoutLeaderTransfer),
+            result => result?,
         }
         crate::info!("leadership transfer finished",
             "local-member-id": format!("{:x}", self.id),

@@ -30,7 +30,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn peer(&self) -> Peer {
+    fn peer(&self) -> Peer {
         Peer {
             id: self.id,
             urls: self.peer_urls.clone(),
@@ -100,6 +100,8 @@ pub(crate) struct Members(RwLock<State>);
 struct State {
     members: BTreeMap<u64, Member>,
     removed: BTreeSet<u64>,
+    /// They are not from this member's own database.
+    assumed: bool,
 }
 
 impl Members {
@@ -111,20 +113,29 @@ impl Members {
         *self.write() = State::stored(backend);
     }
 
-    /// The first members of a cluster that is new here.
-    pub(crate) fn begin(&self, batch: &mut Batch<'_>, members: Vec<Member>) {
-        for member in members {
-            self.put(batch, member);
-        }
+    /// Members that were heard of: they count until the log says anything itself.
+    pub(crate) fn assume(&self, members: Vec<Member>) {
+        *self.write() = State {
+            members: members.into_iter().map(|m| (m.id, m)).collect(),
+            removed: BTreeSet::new(),
+            assumed: true,
+        };
     }
 
-    /// Members that were heard of and are not in the database yet.
-    pub(crate) fn assume(&self, members: Vec<Member>) {
-        self.write().members = members.into_iter().map(|m| (m.id, m)).collect();
+    /// The log speaks.
+    pub(crate) fn believe(&self) {
+        let mut state = self.write();
+        if state.assumed {
+            *state = State::default();
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Member> {
         self.state().members.values().cloned().collect()
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.state().members.values().map(Member::peer).collect()
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Member> {
@@ -285,6 +296,7 @@ impl State {
         Self {
             members: members.map(|member| (member.id, member)).collect(),
             removed: removed.collect(),
+            assumed: false,
         }
     }
 }

@@ -18,7 +18,6 @@ mod position;
 mod proposals;
 mod quota;
 mod range;
-mod reads;
 mod reply;
 mod start;
 mod txn;
@@ -44,7 +43,6 @@ use self::compact::Compactions;
 use self::leader::Leadership;
 use self::members::Members;
 use self::position::Position;
-use self::reads::Rounds;
 use self::reply::Outcome;
 use self::waiters::Waiters;
 
@@ -67,7 +65,6 @@ pub struct Server {
     position: Arc<Position>,
     waiters: Waiters<Outcome>,
     changes: Waiters<Result<(), Error>>,
-    rounds: Rounds,
     leadership: Leadership,
     /// Set once the log is open; nobody asks before.
     node: OnceLock<Node>,
@@ -248,7 +245,15 @@ impl Server {
     /// # Errors
     /// [`Error::LeaderChanged`], [`Error::Timeout`], [`Error::Stopped`], and what raft refuses.
     pub async fn barrier(&self) -> Result<(), Error> {
-        self.rounds.pass().await
+        let applied = async {
+            // Raft's thread asks the leader once for all who wait, as etcd's linearizableReadLoop.
+            let index = self.node().read_index().await?;
+            self.node().wait_applied(index).await;
+            Ok(())
+        };
+        let limit = self.request_limit();
+        let applied = tokio::time::timeout(limit, applied).await;
+        applied.unwrap_or(Err(Error::Timeout))
     }
 
     /// An id that no other request has.

@@ -69,14 +69,13 @@ impl Server {
             },
             body: Some(body),
         };
-        let data = request.encode_to_vec();
-        if data.len() > self.config.max_request_bytes {
+        if request.encoded_len() > self.config.max_request_bytes {
             return Err(Error::RequestTooLarge);
         }
         let start = Instant::now();
         let until = tokio::time::Instant::now() + self.request_limit();
         let answer = async {
-            self.hand_over(until, data).await?;
+            self.hand_over(&request).await?;
             (&mut waiting.result).await.map_err(|_| Error::Stopped)
         };
         match tokio::time::timeout_at(until, answer).await {
@@ -85,11 +84,10 @@ impl Server {
         }
     }
 
-    /// Gives data to raft, once there is a leader.
-    async fn hand_over(&self, until: tokio::time::Instant, data: Vec<u8>) -> Result<(), Error> {
+    /// Gives a request to raft, which waits for a leader.
+    async fn hand_over(&self, request: &Request) -> Result<(), Error> {
         loop {
-            self.wait_leader(until).await?;
-            match self.node().propose(data.clone()).await {
+            match self.node().propose(request.encode_to_vec()).await {
                 // It went away in between; nothing was accepted.
                 Err(Error::NoLeader) => tokio::time::sleep(super::leader::RETRY).await,
                 result => return result,

@@ -13,7 +13,6 @@ use super::apply::Applier;
 use super::leader::Leadership;
 use super::members::{self, Member, Members};
 use super::peers::{self, Desk};
-use super::reads::Rounds;
 use super::reply::Outcome;
 use super::{Alarms, Compactions, Ending, Position, Server, Waiters};
 use crate::auth::AuthStore;
@@ -35,8 +34,6 @@ struct Place {
     id: u64,
     cluster_id: u64,
     members: Vec<Member>,
-    /// It has never run, and the cluster is new.
-    first: bool,
     join: bool,
 }
 
@@ -61,21 +58,14 @@ impl Server {
         let backend = Backend::open(&snap.join("db"), options)?;
         let (over_quota, over) = mpsc::channel(MOST_OVER_QUOTA);
         let server = Arc::new(Self::assemble(config, &place, backend, over_quota));
-        if place.first {
-            let mut batch = server.backend.batch();
-            server.members.begin(&mut batch, place.members.clone());
-            drop(batch);
-            server.backend.force_commit();
-        } else if server.members.all().is_empty() {
-            server.members.assume(place.members.clone());
+        if server.members.all().is_empty() {
+            server.members.assume(place.members);
         }
-
-        let known = server.members.all();
         let options = replication::Options {
             id: place.id,
             cluster_id: place.cluster_id,
             data_dir: server.config.data_dir.clone(),
-            peers: known.iter().map(Member::peer).collect(),
+            peers: server.members.peers(),
             join: place.join,
             listen: listen(&server.config.listen_peer_urls)?,
             tls,
@@ -90,7 +80,7 @@ impl Server {
             "local-member-id": format!("{:x}", place.id),
             "cluster-id": format!("{:x}", place.cluster_id),
             "consistent-index": server.position.index());
-        let machine = Box::new(Applier(Arc::clone(&server)));
+        let machine = Box::new(Applier::new(Arc::clone(&server)));
         let desk = Arc::new(Desk(Arc::downgrade(&server)));
         let node = Node::start(options, machine, desk).await?;
         if server.node.set(node).is_err() {
@@ -134,7 +124,6 @@ impl Server {
             position,
             waiters: Waiters::new(place.id),
             changes: Waiters::new(place.id),
-            rounds: Rounds::new(),
             leadership: Leadership::new(),
             node: OnceLock::new(),
             over_quota,
@@ -152,12 +141,6 @@ impl Server {
         tasks.spawn(async move { server.follow_leader().await });
         let server = Arc::clone(self);
         tasks.spawn(async move { server.miss_leader().await });
-        let server = Arc::clone(self);
-        tasks.spawn(async move {
-            let elections = server.leadership.elections();
-            let limit = server.request_limit();
-            server.rounds.serve(server.node(), elections, limit).await;
-        });
         tasks.spawn(Arc::clone(self).revoke_expired());
         tasks.spawn(Arc::clone(self).raise_alarms(over));
     }
@@ -216,7 +199,6 @@ impl Server {
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().expect("nobody panics while holding it"));
         tasks.shutdown().await;
-        self.rounds.stop();
         self.node().stop().await;
         self.waiters.clear();
         self.changes.clear();
@@ -230,7 +212,6 @@ async fn place(config: &Config, tls: Option<&PeerTls>) -> anyhow::Result<Place> 
             id: identity.id,
             cluster_id: identity.cluster_id,
             members: Vec::new(),
-            first: false,
             join: config.initial_cluster_state == ClusterState::Existing,
         });
     }
@@ -260,7 +241,6 @@ async fn place(config: &Config, tls: Option<&PeerTls>) -> anyhow::Result<Place> 
                 id: members::member_id(own, token),
                 cluster_id: members::cluster_id(all.iter().map(|member| member.id)),
                 members: all,
-                first: true,
                 join: false,
             })
         }
@@ -298,7 +278,6 @@ async fn join(config: &Config, own: &[String], tls: Option<&PeerTls>) -> anyhow:
                 id: me.id,
                 cluster_id: list.header.unwrap_or_default().cluster_id,
                 members: list.members.into_iter().map(Member::from).collect(),
-                first: false,
                 join: true,
             });
         }

@@ -72,6 +72,10 @@ pub(crate) const OTHERWISE: &[(&str, &str)] = &[
         "which events share a message is not compared, nor the header of a message with events, nor `fragment`; the events of one watch in their order are",
     ),
     (
+        "progress",
+        "asked for until it comes; where a watch starts at a revision to come it need not: etcd 3.5.16 tells it, the store, as releases after it, does not",
+    ),
+    (
         "snapshot",
         "that it ends well, and with the SHA-256 of the rest; not the bytes, which are the file's",
     ),

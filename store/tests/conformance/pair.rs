@@ -160,7 +160,9 @@ async fn look(side: &mut Side, sentinel: i64) -> (Vec<String>, bool) {
                 .iter()
                 .map(|line| format!("stream {index} {line}")),
         );
-        lines.push(format!("stream {index} tells its progress = {passed}"));
+        if !stream.early {
+            lines.push(format!("stream {index} tells its progress = {passed}"));
+        }
     }
     (lines, all)
 }

@@ -22,6 +22,8 @@ pub(crate) struct WatchStream {
     answers: mpsc::Receiver<Result<pb::WatchResponse, Status>>,
     live: BTreeSet<i64>,
     delivered: BTreeMap<i64, Vec<String>>,
+    /// A watch on it starts at a revision that was still to come.
+    pub(crate) early: bool,
     /// Of the last word on progress since [`WatchStream::forget_progress`].
     pub(crate) progress: Option<i64>,
 }
@@ -53,6 +55,7 @@ impl WatchStream {
             answers,
             live: BTreeSet::new(),
             delivered: BTreeMap::new(),
+            early: false,
             progress: None,
         }
     }
@@ -66,6 +69,10 @@ impl WatchStream {
         let request: pb::WatchRequest = wire::typed(&view.request(request));
         let union = request.request_union.clone();
         self.send(request).await;
+        let start = match &union {
+            Some(RequestUnion::CreateRequest(create)) => create.start_revision,
+            _ => 0,
+        };
         let awaited: Box<dyn Fn(&pb::WatchResponse) -> bool + Send + Sync> = match union {
             Some(RequestUnion::CreateRequest(_)) => Box::new(|answer| answer.created),
             Some(RequestUnion::CancelRequest(cancel)) if self.live.contains(&cancel.watch_id) => {
@@ -78,6 +85,8 @@ impl WatchStream {
                 match self.answers.recv().await {
                     Some(answer) => {
                         let found = answer.as_ref().is_ok_and(&awaited);
+                        let now = answer.as_ref().ok().and_then(|answer| answer.header);
+                        self.early |= now.is_some_and(|now| start > now.revision);
                         let lines = self.note(answer, view);
                         if found {
                             return lines;

@@ -1,6 +1,7 @@
 //! Users, roles and permissions, and requests by users that may and may not.
 
 use api::pb::{authpb, etcdserverpb as pb};
+use prost_reflect::{DynamicMessage, Value};
 
 use super::{Dice, kv, lease, watch};
 use crate::clean::PASSWORDS;
@@ -168,6 +169,37 @@ fn administer(dice: &mut Dice) -> Step {
     }
 }
 
+/// Without ranges that end before they start.
+fn forwards(mut step: Step) -> Step {
+    if let Some(request) = step.request_mut() {
+        turn(request);
+    }
+    step
+}
+
+fn turn(message: &mut DynamicMessage) {
+    let bytes = |message: &DynamicMessage, name: &str| {
+        let value = message.get_field_by_name(name)?.into_owned();
+        value.as_bytes().cloned()
+    };
+    if let (Some(key), Some(last)) = (bytes(message, "key"), bytes(message, "range_end"))
+        && last != b"\0"[..]
+        && last < key
+    {
+        message.clear_field_by_name("range_end");
+    }
+    for (_, value) in message.fields_mut() {
+        match value {
+            Value::Message(inner) => turn(inner),
+            Value::List(list) => list
+                .iter_mut()
+                .filter_map(Value::as_message_mut)
+                .for_each(turn),
+            _ => {}
+        }
+    }
+}
+
 /// Any step of a sequence with users, by any of them.
 pub(super) fn step(dice: &mut Dice) -> Step {
     let step = match dice.between(0, 99) {
@@ -180,6 +212,7 @@ pub(super) fn step(dice: &mut Dice) -> Step {
         57..=58 => Step::Settle,
         _ => administer(dice),
     };
+    let step = forwards(step);
     let user = dice.weighted(&[
         (4, None),
         (12, Some("alice")),
