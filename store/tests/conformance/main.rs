@@ -60,7 +60,7 @@ struct Work {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs etcd: ETCD=/path/to/etcd, and gauntlet: GAUNTLET=/path/to/gauntlet"]
+#[ignore = "needs etcd: ETCD=/path/to/etcd"]
 async fn the_store_answers_as_etcd_does() {
     let work = Arc::new(Work {
         programs: [Program::reference(), Program::subject()],

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -25,20 +24,12 @@ impl Program {
         ])
     }
 
-    /// `CONFORMANCE_SUBJECT` is a command line; else it is the store of `GAUNTLET`, or of the
-    /// `gauntlet` that was built beside this test.
+    /// `CONFORMANCE_SUBJECT` is a command line; else it is the store as this crate builds it.
     pub(crate) fn subject() -> Self {
-        if let Ok(line) = std::env::var("CONFORMANCE_SUBJECT") {
-            return Self(line.split_whitespace().map(String::from).collect());
-        }
-        let gauntlet = std::env::var("GAUNTLET").map_or_else(
-            |_| {
-                let test = std::env::current_exe().unwrap();
-                test.ancestors().nth(2).unwrap().join("gauntlet")
-            },
-            PathBuf::from,
-        );
-        Self(vec![gauntlet.display().to_string(), "store".into()])
+        Self(match std::env::var("CONFORMANCE_SUBJECT") {
+            Ok(line) => line.split_whitespace().map(String::from).collect(),
+            Err(_) => vec![env!("CARGO_BIN_EXE_store-member").into()],
+        })
     }
 
     pub(crate) fn command(&self) -> Command {
