@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use failpoints::trace::Probe;
-use scenarios::plan::{Action, Network, Place, Plan};
+use scenarios::plan::{Action, Binding, Network, Place, Plan, PlantedBy};
 
 use crate::cluster::TRACED_BY;
 
@@ -106,16 +106,21 @@ fn alone<T: Send + 'static>(
 #[must_use]
 pub fn needed(plan: &Plan) -> BTreeSet<Capability> {
     let mut needed = BTreeSet::new();
-    needed.extend(plan.planted.as_ref().map(|_| Capability::Symbols));
+    if let Some(planted) = &plan.planted
+        && matches!(planted.by, PlantedBy::Skip { .. })
+    {
+        needed.insert(Capability::Symbols);
+    }
     if plan.cluster.network == Network::Namespaces {
         needed.insert(Capability::Namespaces);
     }
     needed.extend(plan.cluster.disk.map(|_| Capability::Disk));
     for step in &plan.steps {
         if let Action::Arm(arm) = &step.action {
-            needed.insert(match arm.at {
-                Place::Symbol { .. } => Capability::Symbols,
-                Place::Syscall { .. } => Capability::Syscalls,
+            needed.extend(match arm.binding(&plan.store) {
+                Ok(Binding::Place(Place::Symbol { .. })) => Some(Capability::Symbols),
+                Ok(Binding::Place(Place::Syscall { .. })) => Some(Capability::Syscalls),
+                Ok(Binding::Point(_)) | Err(_) => None,
             });
         }
     }

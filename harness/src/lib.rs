@@ -2,7 +2,8 @@
 //!
 //! A tour, in the order of a run:
 //!
-//! * [`install`] brings a real etcd by version, or takes any binary;
+//! * [`subject`] is the store: the embedded one, a release or build of etcd ([`install`]), or
+//!   whatever a command starts;
 //! * [`run`] is the one straight line: members up ([`cluster`]), set up ([`setup`]), clients on
 //!   ([`traffic`]), the nemesis walks its steps ([`nemesis`]), everything is healed and asked for
 //!   its state ([`wind_down`]), and all of it is recorded ([`recorder`]) on one clock ([`clock`]);
@@ -25,6 +26,7 @@ pub mod run;
 pub mod run_dir;
 pub mod setup;
 pub mod sparse;
+pub mod subject;
 pub mod terminal;
 pub mod traffic;
 pub mod wind_down;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::BUILD;
 use crate::admin::Admin;
 use crate::clock::RunClock;
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, Program};
 use crate::nemesis::{Nemesis, Tally};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
@@ -29,10 +29,10 @@ const CLIENTS_END_LIMIT: Duration = Duration::from_secs(30);
 /// What a run needs besides its plan.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The store's binary.
-    pub binary: PathBuf,
-    /// Further binaries, which steps swap members to, by what the plan calls them.
-    pub swaps: BTreeMap<String, PathBuf>,
+    /// The store.
+    pub program: Program,
+    /// Further stores, which steps swap members to, by what the plan calls them.
+    pub swaps: BTreeMap<String, Program>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// Where run directories go.
@@ -161,16 +161,17 @@ async fn drive(
 ) -> anyhow::Result<Tally> {
     progress.phase("starting members");
     let cluster_options = cluster::Options {
-        binary: options.binary.clone(),
+        program: options.program.clone(),
         swaps: options.swaps.clone(),
-        version: plan.store.version.clone(),
+        store: plan.store.clone(),
         launcher: options.launcher.clone(),
         plan: plan.cluster.clone(),
         planted: plan.planted.clone(),
-        gofail: plan
-            .steps
-            .iter()
-            .any(|step| matches!(step.action, Action::Gofail { .. })),
+        failpoints: plan.store.points
+            || plan
+                .steps
+                .iter()
+                .any(|step| matches!(step.action, Action::Gofail { .. })),
         auth: plan.auth.is_some(),
         dir: dir.to_owned(),
         first_port: options.first_port,
@@ -178,7 +179,7 @@ async fn drive(
     let cluster = Cluster::start(cluster_options, recorder.clone()).await?;
     let admin = Admin::new(cluster.clone(), recorder);
     let result = phases(plan, &admin, progress).await;
-    if plan.planted.is_some() && cluster.planted_hits() == 0 {
+    if cluster.planted_hits() == Some(0) {
         let why = "the planted bug's function was never called where it is skipped";
         let step = plan.steps.len();
         let recorder = admin.recorder();

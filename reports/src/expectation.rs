@@ -2,7 +2,6 @@
 
 use checker::verdict::{Judgement, Verdict};
 use scenarios::plan::{Expectation, ExpectedVerdict, Plan};
-use semver::{Version, VersionReq};
 
 /// How the judgement compares with the scenario's expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +25,9 @@ impl Comparison {
     }
 }
 
-/// The first expectation whose versions hold the plan's store.
+/// The first expectation that is of the plan's store.
 pub(crate) fn stated(plan: &Plan) -> Option<&Expectation> {
-    let version = Version::parse(plan.store.version.trim_start_matches('v')).ok()?;
-    plan.expect.iter().find(|expectation| {
-        VersionReq::parse(&expectation.versions).is_ok_and(|versions| versions.matches(&version))
-    })
+    plan.expected()
 }
 
 pub(crate) fn compare(plan: &Plan, judgement: &Judgement) -> Comparison {
@@ -72,5 +68,10 @@ pub(crate) fn words(expectation: &Expectation) -> String {
         [] => String::new(),
         names => format!(" ({})", names.join(" or ")),
     };
-    format!("{verdict}{guarantees} in {}", expectation.versions)
+    let of = match (expectation.bug.as_slice(), expectation.versions.as_str()) {
+        ([], "") => "in the embedded store".to_owned(),
+        ([], versions) => format!("in {versions}"),
+        (bugs, _) => format!("with {}", bugs.join(" or ")),
+    };
+    format!("{verdict}{guarantees} {of}")
 }

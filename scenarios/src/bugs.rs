@@ -10,8 +10,7 @@ use semver::{Version, VersionReq};
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::expect::expectation;
-use crate::plan::{Expectation, ExpectedVerdict, Plan, Planted, Returns};
+use crate::plan::{Expectation, ExpectedVerdict, Plan, Planted, PlantedBy, Returns};
 
 /// A bug that can be planted, in one range of releases.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,7 +83,7 @@ pub fn plant(plan: &mut Plan, issue: &str) -> Result<Planting, Error> {
         .map_err(|error| refuse(format!("the store's version {version:?}: {error}")))?;
     let release = Version::new(version.major, version.minor, version.patch);
     if let Some(bug) = rows.iter().find(|bug| bug.versions.matches(&release)) {
-        let was = expectation(&plan.expect, &bug.as_in).cloned();
+        let was = plan.expectation(&bug.as_in).cloned();
         let row = was.filter(|row| row.verdict == ExpectedVerdict::Violated);
         plan.expect = row
             .map(|row| Expectation {
@@ -97,9 +96,11 @@ pub fn plant(plan: &mut Plan, issue: &str) -> Result<Planting, Error> {
         plan.planted = Some(Planted {
             issue: bug.issue.clone(),
             title: bug.title.clone(),
-            skip: bug.skip.clone(),
-            called_from: bug.called_from.clone(),
-            returns: bug.returns,
+            by: PlantedBy::Skip {
+                skip: bug.skip.clone(),
+                called_from: bug.called_from.clone(),
+                returns: bug.returns,
+            },
         });
         return Ok(Planting::Planted);
     }
@@ -117,16 +118,30 @@ pub fn plant(plan: &mut Plan, issue: &str) -> Result<Planting, Error> {
 /// A planted bug in a line, for verdicts and reports.
 #[must_use]
 pub fn told(planted: &Planted) -> String {
-    let from = match &planted.called_from {
-        Some(from) => format!(" under {from}"),
-        None => String::new(),
+    let how = match &planted.by {
+        PlantedBy::Flag { flag } => format!("every member is started with {flag}"),
+        PlantedBy::Skip {
+            skip, called_from, ..
+        } => {
+            let from = called_from.iter().map(|from| format!(" under {from}"));
+            format!(
+                "{} is skipped{}",
+                skip.join(" or "),
+                from.collect::<String>()
+            )
+        }
     };
-    format!(
-        "etcd #{}: {} (planted: {} is skipped{from})",
-        planted.issue,
-        planted.title,
-        planted.skip.join(" or ")
-    )
+    let (bug, title) = (named(&planted.issue), &planted.title);
+    format!("{bug}: {title} (planted: {how})")
+}
+
+/// A bug as it is called in sentences: by its number among etcd's issues, or by our name for it.
+#[must_use]
+pub fn named(id: &str) -> String {
+    match id.parse::<u32>() {
+        Ok(number) => format!("etcd #{number}"),
+        Err(_) => id.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +175,36 @@ mod tests {
             let read = Plan::from_toml("plan.toml", &plan.to_toml()).unwrap();
             assert_eq!(read, plan);
         }
+    }
+
+    #[test]
+    fn a_flag_is_planted_and_plans_from_before_flags_are_read() {
+        let mut plan = plan_for("steady", "3.5.16");
+        plan.planted = Some(Planted {
+            issue: "prev-kv".into(),
+            title: "a put answers late".into(),
+            by: PlantedBy::Flag {
+                flag: "--bug=prev-kv".into(),
+            },
+        });
+        let text = plan.to_toml();
+        assert_eq!(Plan::from_toml("plan.toml", &text).unwrap(), plan);
+        assert_eq!(
+            told(plan.planted.as_ref().unwrap()),
+            "prev-kv: a put answers late (planted: every member is started with --bug=prev-kv)"
+        );
+        let line = text.lines().find(|l| l.starts_with("planted")).unwrap();
+        let before =
+            "planted = { issue = \"1\", title = \"t\", skip = [\"f\"], returns = \"nothing\" }";
+        let read = Plan::from_toml("plan.toml", &text.replace(line, before)).unwrap();
+        assert_eq!(
+            read.planted.unwrap().by,
+            PlantedBy::Skip {
+                skip: vec!["f".into()],
+                called_from: None,
+                returns: Returns::Nothing,
+            }
+        );
     }
 
     #[test]

@@ -265,8 +265,13 @@ fn unknown_user(plan: &Plan, user: &str, root: bool) -> Option<String> {
 }
 
 fn expectation(row: &Expectation) -> Vec<String> {
-    let versions = VersionReq::parse(&row.versions).err();
-    let versions = versions.map(|error| format!("versions {:?}: {error}", row.versions));
+    let versions = match row.bug.is_empty() {
+        true => VersionReq::parse(&row.versions)
+            .err()
+            .map(|error| format!("versions {:?}: {error}", row.versions)),
+        false if row.versions.is_empty() => None,
+        false => Some("a row is of \"versions\" or of a \"bug\", not both".into()),
+    };
     let names = row.guarantees.iter().filter_map(|name| guarantee(name));
     versions
         .into_iter()

@@ -71,7 +71,7 @@ mod text;
 pub mod format {}
 
 pub use error::{Error, Problem};
-pub use expect::expectation;
+pub use expect::{Subject, expectation};
 pub use library::{find, library};
 pub use names::GUARANTEES;
 pub use overrides::Overrides;

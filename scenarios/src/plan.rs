@@ -13,7 +13,7 @@ mod watchers;
 
 use serde::{Deserialize, Serialize};
 
-pub use armed::{Act, Arm, Edge, Place, Returns};
+pub use armed::{Act, Arm, Binding, Edge, Place, Returns};
 pub use disk::{DiskFault, DiskFaultKind, DiskOp, DiskPlan, Survival};
 pub use network::{Clients, How, Network, Shape};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
@@ -77,28 +77,90 @@ pub struct Plan {
 pub struct StorePin {
     /// As given to `--store`.
     pub spec: String,
-    /// The version the binary states.
+    /// The version of etcd that the binary states, or behaves as. Of a command: what it was said
+    /// to be, if anything.
     pub version: String,
     /// SHA-256 of the binary, hex.
     pub sha256: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "StoreKind::is_etcd")]
+    pub kind: StoreKind,
+    /// Whether it serves failpoints, as builds with gofail do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub points: bool,
+    /// What of etcd it does not have, by the names of the harness.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
-/// A known bug put back into a release that has its fix: a function of the fix is skipped in every
-/// member, from its start on.
+impl StorePin {
+    /// The store in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let Self { spec, version, .. } = self;
+        match self.kind {
+            StoreKind::Etcd => version.clone(),
+            StoreKind::Embedded => {
+                let build = env!("CARGO_PKG_VERSION");
+                format!("embedded store (gauntlet {build}), as etcd {version}")
+            }
+            StoreKind::Command if version.is_empty() => spec.clone(),
+            StoreKind::Command => format!("{spec}, said to be {version}"),
+        }
+    }
+}
+
+/// What a store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// A release or build of etcd.
+    #[default]
+    Etcd,
+    /// The store that gauntlet itself has.
+    Embedded,
+    /// Any other, started by a command of the user's.
+    Command,
+}
+
+impl StoreKind {
+    fn is_etcd(&self) -> bool {
+        *self == Self::Etcd
+    }
+}
+
+/// A known bug that every member has from its start on, though the store is sound without it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planted {
-    /// The bug's number among etcd's issues.
+    /// The bug's number among etcd's issues, or the name of one of ours.
     pub issue: String,
     /// What breaks, in a line.
     pub title: String,
-    /// The function that is skipped, as a pattern; the first that the binary has.
-    pub skip: Vec<String>,
-    /// Only when called, directly or not, from this one; a pattern.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub called_from: Option<String>,
-    /// What the skipped function returns.
-    #[serde(default)]
-    pub returns: Returns,
+    /// How it gets there.
+    #[serde(flatten)]
+    pub by: PlantedBy,
+}
+
+/// How a bug gets into a member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PlantedBy {
+    /// The embedded store is told to have it.
+    Flag {
+        /// The flag, for every member.
+        flag: String,
+    },
+    /// A function of its fix is skipped.
+    Skip {
+        /// The function, as a pattern; the first that the binary has.
+        skip: Vec<String>,
+        /// Only when called, directly or not, from this one; a pattern.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        called_from: Option<String>,
+        /// What the skipped function returns.
+        #[serde(default)]
+        returns: Returns,
+    },
 }
 
 /// Members and their flags.
@@ -313,11 +375,15 @@ weights! {
     compact_delete = 0,
 }
 
-/// What is expected of which versions.
+/// What is expected of which versions of etcd, or of the embedded store with a bug.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// Version requirement, for example `>=3.5.0, <3.5.6`.
+    /// Version requirement, for example `>=3.5.0, <3.5.6`; empty where the row is of a bug.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub versions: String,
+    /// Bugs of the embedded store, by their ids: the row is of runs with any of them planted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bug: Vec<String>,
     /// `holds` or `violated`.
     pub verdict: ExpectedVerdict,
     /// Guarantees of which at least one is then broken; names of `checker::verdict::Guarantee`.

@@ -139,7 +139,8 @@ pub(crate) enum EventSpec {
 #[derive(Clone, Debug)]
 pub(crate) struct ArmSpec {
     pub(crate) fault: String,
-    pub(crate) at: ArmedAt,
+    pub(crate) at: Option<ArmedAt>,
+    pub(crate) point: Option<String>,
     pub(crate) hit: Draw,
     pub(crate) times: Draw,
     pub(crate) called_from: Option<String>,

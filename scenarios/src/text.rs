@@ -5,7 +5,9 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Problem};
-use crate::plan::{AuthPlan, ClusterPlan, PLAN_MAJOR, Plan, Profile, StorePin, TrafficPlan};
+use crate::plan::{
+    AuthPlan, ClusterPlan, PLAN_MAJOR, Plan, Profile, StoreKind, StorePin, TrafficPlan,
+};
 
 impl Plan {
     /// The plan as TOML: one step, client, drawn choice or expectation a line.
@@ -60,10 +62,22 @@ impl Plan {
             spec,
             version,
             sha256,
+            kind,
+            points,
+            without,
         } = store;
         text.push_str("\n[store]\n");
         for (key, value) in [("spec", spec), ("version", version), ("sha256", sha256)] {
             line(&mut text, key, value);
+        }
+        if *kind != StoreKind::default() {
+            line(&mut text, "kind", kind);
+        }
+        if *points {
+            line(&mut text, "points", points);
+        }
+        if !without.is_empty() {
+            line(&mut text, "without", without);
         }
 
         let ClusterPlan {

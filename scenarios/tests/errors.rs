@@ -77,7 +77,17 @@ fn armed_faults_say_where_and_what() {
         |rest: &str| format!("[[step]]\ndo = \"arm\"\ntarget = \"m1\"\nfault = \"f\"\n{rest}");
     refused(
         &arm("act = \"kill\"\n"),
-        "my.toml:3:1: step 1: name where: either \"symbol\", a function, or \"call\", a system call",
+        "my.toml:3:1: step 1: name where: either \"symbol\", a function, or \"call\", a system call; \
+         and \"point\", a failpoint, where there is one",
+    );
+    refused(
+        &arm("symbol = \"a.b\"\npoint = \"return\"\nact = \"kill\"\n"),
+        "my.toml:8:9: step 1: point: \"point\" is the name of a failpoint: the end of a function \
+         is \"edge\" = \"return\"",
+    );
+    refused(
+        &arm("point = \"raftBeforeSave\"\nact = \"fail\"\n"),
+        "my.toml:3:1: step 1: a \"point\" alone can kill, hold and report",
     );
     refused(
         &arm("symbol = \"a.b\"\nact = \"skip\"\n"),

@@ -210,11 +210,11 @@ fn errors_in_plans_have_a_line() {
     };
     assert_eq!(
         refused("preload_keys = 20", "preload_keys = \"many\""),
-        "plan.toml:146:16: invalid type: string \"many\", expected u32"
+        "plan.toml:147:16: invalid type: string \"many\", expected u32"
     );
     assert_eq!(
         refused("\n[store]\n", "\n[store\n"),
-        "plan.toml:120:7: unclosed table, expected `]`"
+        "plan.toml:121:7: unclosed table, expected `]`"
     );
     let unknown = refused("do = \"defragment\"", "do = \"defrag\"");
     assert!(

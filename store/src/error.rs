@@ -10,6 +10,9 @@ macro_rules! errors {
         pub enum Error { $(#[doc = $message] $variant),+ }
 
         impl Error {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The gRPC code.
             #[must_use]
             pub fn code(self) -> Code {
@@ -42,14 +45,14 @@ errors! {
     WatchCanceled Cancelled "etcdserver: watch canceled";
     MemberExist FailedPrecondition "etcdserver: member ID already exist";
     PeerUrlExist FailedPrecondition "etcdserver: Peer URLs already exists";
-    MemberNotEnoughStarted FailedPrecondition "etcdserver: re-configuration failed due to not enough started members";
+    MemberNotEnoughStarted Unknown "etcdserver: re-configuration failed due to not enough started members";
     MemberBadUrls InvalidArgument "etcdserver: given member URLs are invalid";
     MemberNotFound NotFound "etcdserver: member not found";
     MemberNotLearner FailedPrecondition "etcdserver: can only promote a learner member";
     LearnerNotReady FailedPrecondition "etcdserver: can only promote a learner member which is in sync with leader";
     TooManyLearners FailedPrecondition "etcdserver: too many learner members in cluster";
     RequestTooLarge InvalidArgument "etcdserver: request is too large";
-    TooManyRequests ResourceExhausted "etcdserver: too many requests";
+    TooManyRequests Unknown "etcdserver: too many requests";
     RootUserNotExist FailedPrecondition "etcdserver: root user does not exist";
     RootRoleNotExist FailedPrecondition "etcdserver: root user does not have root role";
     UserAlreadyExist FailedPrecondition "etcdserver: user name already exists";
@@ -58,6 +61,7 @@ errors! {
     RoleAlreadyExist FailedPrecondition "etcdserver: role name already exists";
     RoleNotFound FailedPrecondition "etcdserver: role name not found";
     RoleEmpty InvalidArgument "etcdserver: role name is empty";
+    NoPasswordUser Unknown "auth: authentication failed, password was given for no password user";
     AuthFailed InvalidArgument "etcdserver: authentication failed, invalid user ID or password";
     PermissionNotGiven InvalidArgument "etcdserver: permission not given";
     PermissionDenied PermissionDenied "etcdserver: permission denied";
@@ -79,8 +83,20 @@ errors! {
     Unhealthy Unavailable "etcdserver: unhealthy cluster";
     Corrupt DataLoss "etcdserver: corrupt cluster";
     NotSupportedForLearner FailedPrecondition "etcdserver: rpc not supported for learner";
+    TimeoutLeaderTransfer Unknown "etcdserver: request timed out, leader transfer took too long";
     BadLeaderTransferee FailedPrecondition "etcdserver: bad leader transferee";
     ClusterVersionUnavailable FailedPrecondition "etcdserver: cluster version not found during downgrade";
+}
+
+impl Error {
+    /// Which one a peer answered with, if it is one of ours.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|error| error.code() == status.code() && error.message() == status.message())
+    }
 }
 
 impl std::fmt::Display for Error {
@@ -90,6 +106,23 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// The status of what checks who asks without translating errors: maintenance
+    /// (`AuthInfoFromCtx` and `IsAdminPermitted` in server/etcdserver/api/v3rpc/maintenance.go).
+    #[must_use]
+    pub fn untranslated(self) -> Status {
+        let text = match self {
+            Self::InvalidAuthToken => "auth: invalid auth token",
+            Self::UserEmpty => "auth: user name is empty",
+            Self::UserNotFound => "auth: user not found",
+            Self::PermissionDenied => "auth: permission denied",
+            Self::AuthOldRevision => "auth: revision in header is old",
+            _ => return self.into(),
+        };
+        Status::unknown(text)
+    }
+}
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {

@@ -32,5 +32,9 @@ pub mod watch;
 
 pub use error::Error;
 
+mod member;
+
+pub use member::run;
+
 /// The release of etcd whose behaviour the healthy store has.
 pub const ETCD_VERSION: &str = "3.5.16";

@@ -25,7 +25,7 @@ pub struct Request {
     /// What to do.
     #[prost(
         oneof = "Body",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 40"
+        tags = "10, 11, 12, 13, 14, 15, 16, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 40, 41"
     )]
     pub body: Option<Body>,
 }
@@ -48,9 +48,6 @@ pub enum Body {
     LeaseRevoke(pb::LeaseRevokeRequest),
     #[prost(message, tag = "16")]
     Alarm(pb::AlarmRequest),
-    /// A serializable range of a user is checked at apply in no way; kept for linearizable txns.
-    #[prost(message, tag = "17")]
-    Range(pb::RangeRequest),
     #[prost(message, tag = "18")]
     Authenticate(Authenticate),
     #[prost(message, tag = "20")]
@@ -82,6 +79,21 @@ pub enum Body {
     /// Lists and status go through the log too, as in etcd.
     #[prost(message, tag = "40")]
     AuthList(AuthList),
+    /// What a member says of itself once it runs.
+    #[prost(message, tag = "41")]
+    Publish(Publish),
+}
+
+/// The name and client URLs of a member.
+#[allow(missing_docs)]
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Publish {
+    #[prost(uint64, tag = "1")]
+    pub member_id: u64,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    #[prost(string, repeated, tag = "3")]
+    pub client_urls: Vec<String>,
 }
 
 /// A log-in whose password has been checked, with the token to be made valid.

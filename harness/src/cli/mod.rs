@@ -7,12 +7,16 @@ mod etcd;
 mod history;
 mod list;
 mod model;
+mod planting;
 mod prune;
 mod reproduce;
 mod run;
+mod selftest;
 mod symbols;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use checker::verdict::Exit;
 use clap::{Parser, Subcommand};
@@ -54,6 +58,9 @@ enum Verb {
     /// Run the plan of a run directory again and say whether its verdict comes back.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
+    /// Switch on each known bug of the embedded store and see that it is caught.
+    #[command(after_help = selftest::EXAMPLES)]
+    Selftest(selftest::Args),
     /// List the scenarios.
     List(list::Args),
     /// Install and find etcd releases.
@@ -70,6 +77,13 @@ enum Verb {
     Prune(prune::Args),
     /// Say what this machine allows, and what to do about what it does not.
     Doctor(doctor::Args),
+    /// Run one member of the embedded store, with etcd's flags; `gauntlet store --help` has them.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Store {
+        /// What the store itself reads.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 /// Something the user can mend: exit 64.
@@ -79,16 +93,13 @@ struct Usage(String);
 
 /// Runs the command line of this process and gives its exit code.
 #[must_use]
-pub fn main() -> Exit {
+pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Holds
-            };
+            let wrong = error.use_stderr();
+            return exit_code(if wrong { Exit::Usage } else { Exit::Holds });
         }
     };
     let result = match cli.verb {
@@ -97,17 +108,23 @@ pub fn main() -> Exit {
         Verb::Report(args) => check::report(&args),
         Verb::History(verb) => history::main(&verb),
         Verb::Reproduce(args) => reproduce::main(&args),
+        Verb::Selftest(args) => selftest::main(&args),
         Verb::List(args) => list::main(&args),
         Verb::Etcd(verb) => etcd::main(verb),
         Verb::Model(args) => model::main(&args),
         Verb::Symbols(args) => symbols::main(&args),
         Verb::Prune(args) => prune::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
+        Verb::Store { args } => return store::run(args),
     };
-    result.unwrap_or_else(|error| {
+    exit_code(result.unwrap_or_else(|error| {
         eprintln!("gauntlet: {error:#}");
         exit_of(&error)
-    })
+    }))
+}
+
+fn exit_code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit.code())
 }
 
 /// The exit code of an error: what the user can mend is 64, an interruption 2, the rest 70.
@@ -168,8 +185,28 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_store_gets_its_arguments_as_they_are() {
+        for given in [
+            &["--name=m1", "--bug", "14685"][..],
+            &["--help"],
+            &["--version"],
+            &["-V", "--", "--data-dir", "x"],
+            &[],
+        ] {
+            let line = ["gauntlet", "store"].iter().chain(given);
+            let cli = Cli::try_parse_from(line).unwrap();
+            let Verb::Store { args } = cli.verb else {
+                panic!("not the store")
+            };
+            assert_eq!(args, given);
+        }
     }
 }

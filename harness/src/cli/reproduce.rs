@@ -15,6 +15,7 @@ use crate::capabilities::Machine;
 use crate::judging;
 use crate::progress::Progress;
 use crate::run::{RunOptions, run};
+use crate::subject::Subject;
 use crate::terminal;
 
 pub(super) const EXAMPLES: &str = "\
@@ -56,7 +57,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         Ok(stored) => stored,
         Err(_) => judging::judge(&dir)?,
     };
-    let (pin, binary) = resolve(args.store.as_deref().unwrap_or(&plan.store.spec))?;
+    let Subject { pin, program, .. } = match &args.store {
+        Some(store) => resolve(store, &[])?,
+        None => resolve(&plan.store.spec, &plan.store.without)?,
+    };
     if pin.sha256 != plan.store.sha256 && !args.anyway {
         return Err(usage(format!(
             "the plan is pinned to {} ({}, sha256 {}), and {} is {} (sha256 {}): give --anyway to run it all the same",
@@ -72,7 +76,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     let swaps = pin_swaps(&mut plan)?;
     std::fs::create_dir_all(&args.out)?;
     let options = RunOptions {
-        binary,
+        program,
         swaps,
         launcher: std::env::current_exe().context("where is this executable?")?,
         out: std::fs::canonicalize(&args.out)?,

@@ -7,21 +7,25 @@ use std::time::Duration;
 use anyhow::Context as _;
 use checker::verdict::{Exit, Guarantee, Verdict};
 use clap::Args as ClapArgs;
-use scenarios::Overrides;
-use scenarios::bugs::{Planting, plant};
-use scenarios::plan::{Action, ExpectedVerdict, Plan, StorePin};
+use scenarios::bugs::Planting;
+use scenarios::plan::{Action, ExpectedVerdict, Plan};
+use scenarios::{Overrides, Scenario};
 use serde::Serialize;
 
+use super::planting::plant;
 use super::{runtime, usage};
 use crate::capabilities::Machine;
-use crate::install::{self, Store};
+use crate::cluster::Program;
 use crate::progress::Progress;
 use crate::run::{RunOptions, RunSummary, run};
 use crate::run_dir::write_whole;
+use crate::subject::{self, EMBEDDED, Feature, Subject};
 use crate::terminal;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  gauntlet run steady
+  gauntlet run defrag-crash --bug 14685
   gauntlet run defrag-crash --store etcd@3.5.1
   gauntlet run defrag-crash auth-member-add --store etcd@3.5.16 --runs 20 --expect holds
   gauntlet run defrag-crash --store etcd@3.5.1 --expect violated:linearizable
@@ -36,9 +40,14 @@ pub(super) struct Args {
     /// Scenarios by name (see `gauntlet list`), or paths of scenario files.
     #[arg(required = true)]
     scenarios: Vec<String>,
-    /// The store: etcd@VERSION (installed on first use) or the path of a binary.
-    #[arg(long, default_value = "etcd@3.5.16")]
+    /// The store: embedded, etcd@VERSION (installed on first use), the path of a binary, or
+    /// 'cmd:COMMAND' (see docs/stores.md).
+    #[arg(long, default_value = EMBEDDED)]
     store: String,
+    /// What of etcd the store lacks, for example lease,auth: left out of traffic, and scenarios that
+    /// need it are skipped.
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',')]
+    without: Vec<String>,
     /// The first run's seed; the next runs count up from it. Drawn and printed when not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -72,9 +81,9 @@ pub(super) struct Args {
     /// Take members' ports from here upwards, instead of free ones.
     #[arg(long, value_name = "PORT")]
     first_port: Option<u16>,
-    /// Put a known bug back into a release that has its fix, by its issue: 14685, for example. See
-    /// `gauntlet list --bugs`.
-    #[arg(long, value_name = "ISSUE")]
+    /// Run the store with a known bug, by its id: 14685, for example. In the embedded store it is
+    /// switched on; into a release that has its fix it is put back. See `gauntlet list --bugs`.
+    #[arg(long, value_name = "ID")]
     bug: Option<String>,
     /// Keep members' data directories whatever the verdict.
     #[arg(long)]
@@ -146,11 +155,11 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     for scenario in &found {
         scenarios::plan(scenario, first, &overrides)?;
     }
-    let pin_and_binary = resolve(&args.store)?;
+    let subject = resolve(&args.store, &args.without)?;
     std::fs::create_dir_all(&args.out)
         .map_err(|error| usage(format!("--out {}: {error}", args.out.display())))?;
     let mut options = RunOptions {
-        binary: pin_and_binary.1,
+        program: subject.program.clone(),
         swaps: BTreeMap::new(),
         launcher: std::env::current_exe().context("where is this executable?")?,
         out: std::fs::canonicalize(&args.out)?,
@@ -164,18 +173,21 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     let mut exit: Option<Exit> = None;
     for scenario in &found {
         for number in 0..args.runs {
-            let mut plan = scenarios::plan(scenario, first.wrapping_add(number), &overrides)?;
-            plan.store = pin_and_binary.0.clone();
+            let seed = first.wrapping_add(number);
+            let mut plan = plan_for(&subject, scenario, seed, &overrides)?;
+            plan.store = subject.pin.clone();
             options.swaps = pin_swaps(&mut plan)?;
-            if let Some(issue) = &args.bug
-                && plant(&mut plan, issue)? == Planting::AlreadyPresent
+            if let Some(bug) = &args.bug
+                && plant(&mut plan, bug)? == Planting::AlreadyPresent
             {
                 eprintln!(
-                    "gauntlet: {} has #{issue} as it is: nothing is planted",
+                    "gauntlet: {} has #{bug} as it is: nothing is planted",
                     plan.store.version
                 );
             }
-            let missing = machine.missing(&plan, &options.launcher);
+            let mut missing = subject.without.fit(&mut plan);
+            missing.extend(bindings(&plan).err());
+            missing.extend(machine.missing(&plan, &options.launcher));
             if !missing.is_empty() {
                 let (line, one) = skipped(&plan, &missing);
                 if args.json {
@@ -217,6 +229,25 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     Ok(exit.unwrap_or(Exit::NothingRan))
 }
 
+/// Draws a plan; for a store of one member with one member, where the scenario allows that.
+fn plan_for(
+    subject: &Subject,
+    scenario: &Scenario,
+    seed: u64,
+    overrides: &Overrides,
+) -> Result<Plan, scenarios::Error> {
+    if subject.without.lacks(Feature::Clusters) && overrides.members.is_none() {
+        let alone = Overrides {
+            members: Some(1),
+            ..overrides.clone()
+        };
+        if let Ok(plan) = scenarios::plan(scenario, seed, &alone) {
+            return Ok(plan);
+        }
+    }
+    scenarios::plan(scenario, seed, overrides)
+}
+
 /// A seed for a run that was given none: printed, so that it can be given the next time.
 fn drawn_seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
@@ -224,38 +255,39 @@ fn drawn_seed() -> u64 {
 }
 
 /// Finds, installs and pins the store.
-pub(super) fn resolve(spec: &str) -> anyhow::Result<(StorePin, PathBuf)> {
-    let store = Store::parse(spec).map_err(|error| usage(format!("--store: {error}")))?;
-    let options = install::Options::from_env()?;
-    let resolved = match store.resolve(&options, &mut |line| eprintln!("{line}")) {
-        Ok(resolved) => resolved,
-        Err(error) if matches!(store, Store::Binary(_)) => {
-            return Err(usage(format!("--store: {error}")));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let pin = StorePin {
-        spec: spec.to_owned(),
-        version: resolved.version.to_string(),
-        sha256: resolved.sha256,
-    };
-    Ok((pin, resolved.binary))
+pub(super) fn resolve(spec: &str, without: &[String]) -> anyhow::Result<Subject> {
+    let resolved = subject::resolve(spec, without, &mut |line| eprintln!("{line}"));
+    resolved.map_err(|error| match error.is_usage() {
+        true => usage(format!("--store: {error}")),
+        false => error.into(),
+    })
 }
 
 /// Finds, installs and pins the binaries that steps swap members to.
-pub(super) fn pin_swaps(plan: &mut Plan) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut binaries = BTreeMap::new();
+pub(super) fn pin_swaps(plan: &mut Plan) -> anyhow::Result<BTreeMap<String, Program>> {
+    let mut programs = BTreeMap::new();
     plan.swaps.clear();
     for step in &plan.steps {
         if let Action::Swap { store, .. } = &step.action
-            && !binaries.contains_key(store)
+            && !programs.contains_key(store)
         {
-            let (pin, binary) = resolve(store)?;
-            plan.swaps.push(pin);
-            binaries.insert(store.clone(), binary);
+            let found = resolve(store, &[])?;
+            plan.swaps.push(found.pin);
+            programs.insert(store.clone(), found.program);
         }
     }
-    Ok(binaries)
+    Ok(programs)
+}
+
+/// Whether every armed fault has a place in the store.
+///
+/// # Errors
+/// The first that has none, and why.
+pub(super) fn bindings(plan: &Plan) -> Result<(), String> {
+    plan.steps.iter().try_for_each(|step| match &step.action {
+        Action::Arm(arm) => arm.binding(&plan.store).map(drop),
+        _ => Ok(()),
+    })
 }
 
 /// A scenario that this machine cannot run: it is said, and never green.
@@ -279,18 +311,14 @@ fn told(plan: &Plan, summary: &RunSummary, args: &Args) -> (RunLine, Exit) {
     };
     if !args.json {
         print!("{}", terminal::judgement(judgement));
-        let version = plan.store.version.parse();
-        let stated = version
-            .ok()
-            .and_then(|v| scenarios::expectation(&plan.expect, &v));
-        if let Some(stated) = stated {
+        if let Some(stated) = plan.expected() {
             let (name, met) = match stated.verdict {
                 ExpectedVerdict::Holds => ("holds", judgement.verdict == Verdict::Holds),
                 ExpectedVerdict::Violated => ("violated", judgement.verdict == Verdict::Violated),
             };
             println!(
                 "the scenario expects {name} on {}: {}",
-                plan.store.version,
+                plan.store.told(),
                 if met {
                     "as expected"
                 } else {

@@ -108,7 +108,7 @@ fn binary(spec: &str) -> anyhow::Result<PathBuf> {
         )));
     }
     Store::parse(spec).map_err(|error| usage(error.to_string()))?;
-    Ok(run::resolve(spec)?.1)
+    Ok(run::resolve(spec, &[])?.program.binary)
 }
 
 fn told(symbols: &Symbols, function: Function<'_>, uses: ResultUse) -> Match {

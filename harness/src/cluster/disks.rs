@@ -15,6 +15,7 @@ use failpoints::process::SignalError;
 use scenarios::plan::{self, DiskFault, DiskFaultKind, DiskOp, DiskPlan};
 use tokio::sync::Mutex;
 
+use super::processes::make_private;
 use super::{Cluster, find_mut};
 
 /// How long a killed member may take to end once its disk has lost power.
@@ -49,10 +50,8 @@ impl Disks {
 
     /// Puts a disk below a member's data directory.
     pub(super) async fn mount(&self, member: &str, data: &Path) -> anyhow::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
         // etcd wants its data directory to be nobody else's business.
-        let made = std::fs::DirBuilder::new().mode(0o700).create(data);
-        made.with_context(|| format!("cannot create {}", data.display()))?;
+        make_private(data)?;
         let disk = self.server.mount(member, data, data, self.options).await?;
         self.mounted.lock().await.insert(member.to_owned(), disk);
         Ok(())

@@ -24,13 +24,57 @@ pub(super) struct Flags<'a> {
     pub(super) tls: Option<&'a MemberFiles>,
     pub(super) auth: bool,
     pub(super) plan: &'a ClusterPlan,
+    /// The flag of a bug that is planted.
+    pub(super) planted: Option<&'a str>,
 }
 
+/// Where members listen for clients.
+const CLIENT_HOST: &str = "127.0.0.1";
+
 impl Flags<'_> {
-    pub(super) fn to_args(&self) -> Vec<String> {
+    fn url(&self, host: &str, port: u16) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let url = |port: u16| format!("{scheme}://127.0.0.1:{port}");
-        let peer_url = |port: u16| format!("{scheme}://{}:{port}", self.address);
+        format!("{scheme}://{host}:{port}")
+    }
+
+    fn state(&self) -> &'static str {
+        if self.existing { "existing" } else { "new" }
+    }
+
+    /// What one of [`PLACEHOLDERS`](super::template::PLACEHOLDERS) stands for; nothing where there
+    /// is none, as the files of TLS where it is off.
+    pub(super) fn place(&self, name: &str) -> String {
+        let file = |file: fn(&MemberFiles) -> &std::path::PathBuf| {
+            let path = self.tls.map(|files| file(files).display().to_string());
+            path.unwrap_or_default()
+        };
+        match name {
+            "name" => self.name.to_owned(),
+            "data_dir" => self.data_dir.display().to_string(),
+            "client_host" => CLIENT_HOST.to_owned(),
+            "client_port" => self.client_port.to_string(),
+            "client_url" => self.url(CLIENT_HOST, self.client_port),
+            "peer_host" => self.address.to_string(),
+            "peer_port" => self.peer_port.to_string(),
+            "peer_url" => self.url(&self.address.to_string(), self.peer_port),
+            "advertised_peer_url" => self.url(&self.address.to_string(), self.advertised_peer_port),
+            "initial_cluster" => self.initial_cluster.to_owned(),
+            "initial_cluster_state" => self.state().to_owned(),
+            "token" => self.token.to_owned(),
+            "heartbeat_ms" => self.plan.heartbeat_ms.to_string(),
+            "election_ms" => self.plan.election_ms.to_string(),
+            "snapshot_count" => self.plan.snapshot_count.to_string(),
+            "cert_file" => file(|files| &files.cert),
+            "key_file" => file(|files| &files.key),
+            "ca_file" => file(|files| &files.ca),
+            "etcd_flags" => self.to_args().join(" "),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn to_args(&self) -> Vec<String> {
+        let url = |port: u16| self.url(CLIENT_HOST, port);
+        let peer_url = |port: u16| self.url(&self.address.to_string(), port);
         let mut args = vec![
             format!("--name={}", self.name),
             format!("--data-dir={}", self.data_dir.display()),
@@ -42,10 +86,7 @@ impl Flags<'_> {
                 peer_url(self.advertised_peer_port)
             ),
             format!("--initial-cluster={}", self.initial_cluster),
-            format!(
-                "--initial-cluster-state={}",
-                if self.existing { "existing" } else { "new" }
-            ),
+            format!("--initial-cluster-state={}", self.state()),
             format!("--initial-cluster-token={}", self.token),
             format!("--heartbeat-interval={}", self.plan.heartbeat_ms),
             format!("--election-timeout={}", self.plan.election_ms),
@@ -70,17 +111,17 @@ impl Flags<'_> {
             args.push("--peer-client-cert-auth".into());
         }
         args.extend(self.plan.flags.iter().cloned());
+        args.extend(self.planted.map(str::to_owned));
         args
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn the_proxy_is_advertised_and_the_member_listens_behind_it() {
-        let plan = ClusterPlan {
+    pub(in super::super) fn plan() -> ClusterPlan {
+        ClusterPlan {
             members: 1,
             tls: false,
             peer_proxies: true,
@@ -92,8 +133,11 @@ mod tests {
             snapshot_count: 100,
             flags: vec!["--quota-backend-bytes=1".into()],
             env: Vec::new(),
-        };
-        let args = Flags {
+        }
+    }
+
+    pub(in super::super) fn flags(plan: &ClusterPlan) -> Flags<'_> {
+        Flags {
             name: "m1",
             data_dir: Path::new("d"),
             client_port: 1,
@@ -105,9 +149,14 @@ mod tests {
             token: "t",
             tls: None,
             auth: false,
-            plan: &plan,
+            plan,
+            planted: None,
         }
-        .to_args();
+    }
+
+    #[test]
+    fn the_proxy_is_advertised_and_the_member_listens_behind_it() {
+        let args = flags(&plan()).to_args();
         assert!(args.contains(&"--listen-peer-urls=http://127.0.0.1:2".to_owned()));
         assert!(args.contains(&"--initial-advertise-peer-urls=http://127.0.0.1:3".to_owned()));
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Failpoints of members that were built with gofail.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use failpoints::gofail::{Gofail, Terms, endpoint};
@@ -11,7 +11,13 @@ use super::{Cluster, find};
 
 fn address(member: &Member) -> Option<SocketAddr> {
     let port = member.gofail.as_ref()?.port();
-    Some((member.address, port).into())
+    // Out of a namespace it is reached as clients are.
+    Some((Ipv4Addr::LOCALHOST, port).into())
+}
+
+/// Where a member's failpoints are set.
+pub(super) fn endpoint_of(member: &Member) -> Option<Gofail> {
+    address(member).map(Gofail::new)
 }
 
 /// What makes a member serve its failpoints, if the plan wants that.

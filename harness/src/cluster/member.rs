@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use failpoints::ports::PortLease;
 use failpoints::process::{ExitStatus, Process};
 
+use super::Program;
+
 /// Where a member is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -35,7 +37,7 @@ pub(super) struct Member {
     /// Where it serves its failpoints.
     pub(super) gofail: Option<PortLease>,
     /// What it runs from its next start on.
-    pub(super) binary: PathBuf,
+    pub(super) program: Program,
     pub(super) id: u64,
     pub(super) learner: bool,
     pub(super) life: Life,

@@ -33,7 +33,7 @@ impl Cluster {
                 name: name.clone(),
                 id: m.id,
                 learner: m.learner,
-                version: self.inner.options.version.clone(),
+                version: self.inner.options.store.version.clone(),
             })
             .collect();
         let at = self.inner.recorder.clock().now();

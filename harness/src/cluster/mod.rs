@@ -12,7 +12,10 @@ mod links;
 mod logs;
 mod member;
 mod membership;
+mod points;
 mod processes;
+mod program;
+mod template;
 mod tls;
 mod tracing;
 
@@ -26,7 +29,7 @@ use failpoints::netns::{Namespaces, addresses_of};
 use failpoints::network::PeerProxies;
 use failpoints::ports::{PortError, PortLease};
 use failpoints::process::Spawner;
-use scenarios::plan::{ClusterPlan, Network, Planted};
+use scenarios::plan::{ClusterPlan, Network, Planted, StorePin};
 use tokio::sync::{Mutex, watch};
 
 use crate::recorder::Recorder;
@@ -34,25 +37,27 @@ use crate::rpc::{Endpoint, Tls};
 pub use logs::LogTail;
 pub use member::Life;
 use member::Member;
-pub use tracing::{Armed, TRACED_BY};
+pub use program::Program;
+pub use template::{PLACEHOLDERS, Template, TemplateError};
+pub use tracing::{Armed, Happening, Happenings, TRACED_BY};
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The store's binary.
-    pub binary: PathBuf,
-    /// Its version.
-    pub version: String,
-    /// Further binaries that members may be swapped to, by what the plan calls them.
-    pub swaps: BTreeMap<String, PathBuf>,
+    /// The store.
+    pub program: Program,
+    /// What the plan says of it.
+    pub store: StorePin,
+    /// Further stores that members may be swapped to, by what the plan calls them.
+    pub swaps: BTreeMap<String, Program>,
     /// The executable that starts members: this one.
     pub launcher: PathBuf,
     /// The plan's part about members.
     pub plan: ClusterPlan,
     /// The bug that is put into every member.
     pub planted: Option<Planted>,
-    /// Members serve the failpoints that gofail built into them.
-    pub gofail: bool,
+    /// Members serve failpoints: those of the embedded store, or that gofail built into them.
+    pub failpoints: bool,
     /// Whether auth will be on.
     pub auth: bool,
     /// The run directory; members live under `members/`.
@@ -76,6 +81,8 @@ struct Inner {
     namespaces: Option<Namespaces>,
     recorder: Recorder,
     tracing: tracing::Tracing,
+    /// The function that is skipped in every member from its start on.
+    skip: Option<tracing::Skip>,
     members: Mutex<BTreeMap<String, Member>>,
     broken_links: std::sync::Mutex<Vec<links::Broken>>,
     /// After the members: they end before their disks.
@@ -157,9 +164,10 @@ impl Cluster {
         let names: Vec<_> = members.keys().cloned().collect();
         let token = format!("gauntlet-{}", std::process::id());
         let tracing = tracing::Tracing::new(&options.launcher);
-        if let Some(bug) = &options.planted {
-            let prepared = tracing.prepare(bug, &options.binary).await;
-            prepared.with_context(|| format!("cannot plant #{}", bug.issue))?;
+        let skip = options.planted.as_ref().and_then(tracing::Skip::of);
+        if let Some(skip) = &skip {
+            let prepared = tracing.prepare(skip, &options.program.binary).await;
+            prepared.with_context(|| format!("cannot plant #{}", skip.issue))?;
         }
         let cluster = Self {
             inner: Arc::new(Inner {
@@ -171,6 +179,7 @@ impl Cluster {
                 namespaces,
                 recorder,
                 tracing,
+                skip,
                 members: Mutex::new(members),
                 broken_links: std::sync::Mutex::default(),
                 disks,
@@ -317,8 +326,8 @@ fn new_member(options: &Options, name: &str, ports: &mut Ports) -> anyhow::Resul
         address: Ipv4Addr::LOCALHOST,
         namespace: None,
         dir: absolute(&dir)?,
-        binary: options.binary.clone(),
-        gofail: match options.gofail {
+        program: options.program.clone(),
+        gofail: match options.failpoints {
             true => Some(ports.lease()?),
             false => None,
         },
@@ -351,8 +360,10 @@ fn addresses(plan: &ClusterPlan) -> Vec<String> {
 
 /// Gives a member its network namespace.
 async fn settle(namespaces: &Namespaces, name: &str, member: &mut Member) -> anyhow::Result<()> {
+    let points = member.gofail.as_ref().map(PortLease::port);
+    let ports: Vec<_> = [member.client.port()].into_iter().chain(points).collect();
     let home = namespaces
-        .add(name, &[member.client.port()])
+        .add(name, &ports)
         .await
         .with_context(|| format!("cannot make a network namespace for {name}"))?;
     member.address = home.address;

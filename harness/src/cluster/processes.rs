@@ -1,5 +1,6 @@
 //! Members as processes: started, signalled, waited for, and looked at when they end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use failpoints::process::{ExitStatus, Handle, SpawnSpec};
 use super::flags::Flags;
 use super::member::{Life, Member, Planned, Running};
 use super::{Cluster, LogTail, find_mut, gofail, logs};
+use scenarios::plan::{Planted, PlantedBy};
 
 /// How long a terminated member may take to end before it is killed. etcd 3.4 and 3.5 wait for
 /// open watches a while.
@@ -18,13 +20,34 @@ const TERMINATE_LIMIT: Duration = Duration::from_secs(10);
 /// Fatal lines recorded a member.
 const FATAL_LINES_MAX: usize = 20;
 
+/// The flag that a bug is switched on by, if it is by one.
+fn flag_of(planted: &Planted) -> Option<&str> {
+    match &planted.by {
+        PlantedBy::Flag { flag } => Some(flag),
+        PlantedBy::Skip { .. } => None,
+    }
+}
+
+/// Makes a data directory that is nobody else's business, unless it is there.
+pub(super) fn make_private(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().mode(0o700).create(data);
+    match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(|| format!("cannot create {}", data.display())),
+    }
+}
+
 impl Cluster {
     pub(super) async fn spawn(&self, name: &str) -> anyhow::Result<()> {
         let inner = &self.inner;
         let mut members = inner.members.lock().await;
         let member = find_mut(&mut members, name)?;
         let data_dir = member.data_dir();
-        let args = Flags {
+        if member.program.wants_data_dir() {
+            make_private(&data_dir)?;
+        }
+        let flags = Flags {
             name,
             data_dir: &data_dir,
             client_port: member.client.port(),
@@ -37,10 +60,16 @@ impl Cluster {
             tls: inner.tls.as_ref(),
             auth: inner.options.auth,
             plan: &inner.options.plan,
-        }
-        .to_args();
-        let mut spec = SpawnSpec::new(&inner.options.launcher, &member.binary, member.log());
-        spec.args = args.into_iter().map(Into::into).collect();
+            planted: inner.options.planted.as_ref().and_then(flag_of),
+        };
+        let binary = &member.program.binary;
+        let mut spec = SpawnSpec::new(&inner.options.launcher, binary, member.log());
+        spec.args = member
+            .program
+            .args(&flags)
+            .into_iter()
+            .map(Into::into)
+            .collect();
         let env = inner.options.plan.env.iter();
         spec.envs = env
             .filter_map(|variable| variable.split_once('='))
@@ -63,23 +92,26 @@ impl Cluster {
         }
         let planned = Arc::new(Planned::default());
         let handle = process.handle();
-        if let Some(bug) = &inner.options.planted {
+        if let Some(skip) = &inner.skip {
             // Stopped in its first moments, so that it has the bug in all that it does.
             handle.pause()?;
             let start = Instant::now();
-            let planting = inner.tracing.plant(bug, &handle, &member.binary).await;
-            planting.with_context(|| format!("cannot plant #{} in {name}", bug.issue))?;
+            let planting = inner
+                .tracing
+                .plant(skip, &handle, &member.program.binary)
+                .await;
+            planting.with_context(|| format!("cannot plant #{} in {name}", skip.issue))?;
             handle.resume()?;
             let took = start.elapsed().as_millis();
             let note = format!(
                 "#{} planted in {name}, which was stopped for {took} ms",
-                bug.issue
+                skip.issue
             );
             inner.recorder.note(note).await?;
         }
         member.running = Some(Running {
             process,
-            binary: member.binary.clone(),
+            binary: member.program.binary.clone(),
             log_from,
             planned: planned.clone(),
         });
@@ -215,10 +247,16 @@ impl Cluster {
     /// Starts a stopped member again on its data.
     ///
     /// # Errors
-    /// When it runs, or cannot be started.
+    /// When it runs, has been removed from the cluster, or cannot be started.
     pub async fn restart(&self, name: &str) -> anyhow::Result<()> {
         if self.is_running(name).await {
             bail!("{name} is running");
+        }
+        {
+            let mut members = self.inner.members.lock().await;
+            if find_mut(&mut members, name)?.life == Life::Removed {
+                bail!("{name} has been removed from the cluster: it cannot come back");
+            }
         }
         self.spawn(name).await
     }
@@ -228,10 +266,10 @@ impl Cluster {
     /// # Errors
     /// When the plan has no such binary, or there is no such member.
     pub async fn swap(&self, name: &str, store: &str) -> anyhow::Result<String> {
-        let binary = self.inner.options.swaps.get(store);
-        let binary = binary.with_context(|| format!("{store} is not among the plan's swaps"))?;
+        let program = self.inner.options.swaps.get(store);
+        let program = program.with_context(|| format!("{store} is not among the plan's swaps"))?;
         let mut members = self.inner.members.lock().await;
-        find_mut(&mut members, name)?.binary.clone_from(binary);
+        find_mut(&mut members, name)?.program.clone_from(program);
         Ok(format!("{name} runs {store} from its next start on"))
     }
 

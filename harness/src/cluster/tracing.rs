@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use failpoints::gofail::Gofail;
 use failpoints::process::Handle;
 use failpoints::symbol::{self, ResultUse, Symbols};
-use failpoints::trace::{self, ArmId, Event, SyscallStop, Then, Tracer, Tracers};
-use scenarios::plan::{Act, Arm, Edge, Place, Planted, Returns};
-use tokio::sync::{Mutex, broadcast};
+use failpoints::trace::{self, ArmId, Event, ReleasedBy, SyscallStop, Then, Tracer, Tracers};
+use scenarios::plan::{Act, Arm, Binding, Edge, Place, Planted, PlantedBy, Returns};
+use tokio::sync::{Mutex, broadcast, mpsc};
 
-use super::{Cluster, find, find_mut};
+use super::points::Point;
+use super::{Cluster, find, find_mut, gofail};
 
 /// Members are traced by int3, which costs nothing until it is hit. Debug registers are loaded at
 /// every switch of threads, which cost a member in a virtual machine up to a quarter of its
@@ -29,34 +31,156 @@ pub(super) struct Tracing {
     planted_hits: Arc<AtomicU64>,
 }
 
+/// A function that is skipped in every process from its start on, so that a bug is back.
+#[derive(Clone, Debug)]
+pub(super) struct Skip {
+    /// The bug.
+    pub(super) issue: String,
+    /// The function; the first that the binary has.
+    pub(super) function: Vec<String>,
+    /// Only under this one.
+    pub(super) called_from: Option<String>,
+    /// What it returns.
+    pub(super) returns: Returns,
+}
+
+impl Skip {
+    /// What has to be skipped for a bug, if anything.
+    pub(super) fn of(planted: &Planted) -> Option<Self> {
+        match &planted.by {
+            PlantedBy::Flag { .. } => None,
+            PlantedBy::Skip {
+                skip,
+                called_from,
+                returns,
+            } => Some(Self {
+                issue: planted.issue.clone(),
+                function: skip.clone(),
+                called_from: called_from.clone(),
+                returns: *returns,
+            }),
+        }
+    }
+}
+
 /// A fault armed in one process.
 pub struct Armed {
     /// The member.
     pub member: String,
     /// Its process.
     pub process: Handle,
-    /// Which arm of that process this is.
-    pub id: ArmId,
     /// How long the process took to be seized and armed.
     pub took: Duration,
-    tracer: Arc<Tracer>,
+    by: By,
+}
+
+/// What holds a fault.
+enum By {
+    Tracer { id: ArmId, tracer: Arc<Tracer> },
+    Point(Point),
+}
+
+/// What happens to an armed fault.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// It acted.
+    Hit {
+        /// The number of the last hit, counted from 1 in this process.
+        number: u64,
+        /// On how many hits it acted since what was told before.
+        times: u64,
+        /// The thread, and the path of a system call, where they are known.
+        at: Option<(i32, Option<String>)>,
+    },
+    /// A thread that was held runs on.
+    Released {
+        /// How long it was held.
+        held: Duration,
+        /// Whether other threads of the process ran in the meantime.
+        advanced: bool,
+        /// Why.
+        why: ReleasedBy,
+    },
+    /// It could not act.
+    Failed(String),
+}
+
+/// What happens to one armed fault, from before it was armed on.
+pub struct Happenings(Source);
+
+enum Source {
+    Tracer(ArmId, broadcast::Receiver<Event>),
+    Point(mpsc::Receiver<Happening>),
+}
+
+impl Happenings {
+    /// The next thing; none once the process, or what holds the fault in it, is gone.
+    pub async fn next(&mut self) -> Option<Happening> {
+        let (id, events) = match &mut self.0 {
+            Source::Point(told) => return told.recv().await,
+            Source::Tracer(id, events) => (*id, events),
+        };
+        loop {
+            match events.recv().await {
+                Ok(Event::Hit {
+                    arm,
+                    tid,
+                    number,
+                    acted: true,
+                    path,
+                    ..
+                }) if arm == id => {
+                    return Some(Happening::Hit {
+                        number,
+                        times: 1,
+                        at: Some((tid, path)),
+                    });
+                }
+                Ok(Event::Released {
+                    arm,
+                    held_ns,
+                    advanced,
+                    why,
+                    ..
+                }) if arm == id => {
+                    return Some(Happening::Released {
+                        held: Duration::from_nanos(held_ns),
+                        advanced,
+                        why,
+                    });
+                }
+                Ok(Event::Failed { arm, reason, .. }) if arm == id => {
+                    return Some(Happening::Failed(reason));
+                }
+                Ok(Event::Ended { .. } | Event::Exec | Event::TracerEnded)
+                | Err(broadcast::error::RecvError::Closed) => return None,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            }
+        }
+    }
 }
 
 impl Armed {
     /// Takes the fault back. Where the process has ended there is nothing to take back.
     ///
     /// # Errors
-    /// When the tracer cannot.
+    /// When the tracer or the process cannot.
     pub async fn disarm(&self) -> anyhow::Result<()> {
-        self.ended_or(self.tracer.disarm(self.id).await)
+        match &self.by {
+            By::Tracer { id, tracer } => self.ended_or(tracer.disarm(*id).await),
+            By::Point(point) => point.clear().await,
+        }
     }
 
     /// Lets go what it holds.
     ///
     /// # Errors
-    /// When the tracer cannot.
+    /// When the tracer cannot, or it holds at a failpoint.
     pub async fn release(&self) -> anyhow::Result<()> {
-        self.ended_or(self.tracer.release(self.id).await)
+        match &self.by {
+            By::Tracer { id, tracer } => self.ended_or(tracer.release(*id).await),
+            By::Point(_) => bail!("who is held at a failpoint sleeps until its time is over"),
+        }
     }
 
     fn ended_or(&self, done: Result<(), trace::TraceError>) -> anyhow::Result<()> {
@@ -91,13 +215,13 @@ impl Tracing {
 
     /// Finds out whether the plan's bug can be put into a binary, before a member runs it: a member
     /// is to have the bug from its first moments on.
-    pub(super) async fn prepare(&self, planted: &Planted, binary: &Path) -> anyhow::Result<()> {
+    pub(super) async fn prepare(&self, skip: &Skip, binary: &Path) -> anyhow::Result<()> {
         let symbols = self.symbols(binary).await?;
-        if let Some(from) = &planted.called_from {
+        if let Some(from) = &skip.called_from {
             symbols.find(from)?;
         }
-        let function = first(&symbols, &planted.skip)?;
-        self.check_skip(&symbols, function, planted.returns).await
+        let function = first(&symbols, &skip.function)?;
+        self.check_skip(&symbols, function, skip.returns).await
     }
 
     async fn check_skip(
@@ -118,20 +242,20 @@ impl Tracing {
     /// Puts the plan's bug into a process.
     pub(super) async fn plant(
         &self,
-        planted: &Planted,
+        skip: &Skip,
         process: &Handle,
         binary: &Path,
     ) -> anyhow::Result<()> {
         let place = Place::Symbol {
-            symbol: planted.skip.clone(),
+            symbol: skip.function.clone(),
             edge: Edge::Entry,
         };
         let act = Act::Skip {
-            returns: planted.returns,
+            returns: skip.returns,
         };
-        let from = planted.called_from.as_deref();
+        let from = skip.called_from.as_deref();
         let arm = self
-            .arm(&planted.issue, &place, from, &act, process, binary)
+            .arm(&skip.issue, &place, from, &act, process, binary)
             .await?;
         let tracer = self.tracers.of(process).await?;
         let mut events = tracer.events();
@@ -297,18 +421,33 @@ fn errno_of(name: &str) -> anyhow::Result<i32> {
     })
 }
 
+async fn arm_point(
+    name: &str,
+    arm: &Arm,
+    point: &str,
+    points: Option<Gofail>,
+    process: &Handle,
+) -> anyhow::Result<(Armed, Happenings)> {
+    let points = points.with_context(|| format!("{name} serves no failpoints"))?;
+    let start = Instant::now();
+    let (set, told) = Point::set(points, point, arm, process).await?;
+    let armed = Armed {
+        member: name.to_owned(),
+        process: process.clone(),
+        took: start.elapsed(),
+        by: By::Point(set),
+    };
+    Ok((armed, Happenings(Source::Point(told))))
+}
+
 impl Cluster {
     /// Arms a fault in a member's process. Also gives what happens to the arms of that process,
     /// from before this one on.
     ///
     /// # Errors
     /// When the member does not run, its binary lacks the function, or the kernel refuses.
-    pub async fn arm(
-        &self,
-        name: &str,
-        arm: &Arm,
-    ) -> anyhow::Result<(Armed, broadcast::Receiver<Event>)> {
-        let (process, binary) = {
+    pub async fn arm(&self, name: &str, arm: &Arm) -> anyhow::Result<(Armed, Happenings)> {
+        let (process, binary, points) = {
             let mut members = self.inner.members.lock().await;
             let member = find_mut(&mut members, name)?;
             let Some(running) = member.running.as_ref().filter(|r| r.ended().is_none()) else {
@@ -317,9 +456,16 @@ impl Cluster {
             if arm.act == Act::Kill {
                 running.expect_kill(true);
             }
-            (running.process.handle(), running.binary.clone())
+            let (process, binary) = (running.process.handle(), running.binary.clone());
+            (process, binary, gofail::endpoint_of(member))
         };
-        let armed = self.arm_process(name, arm, &process, &binary).await;
+        let armed = match arm.binding(&self.inner.options.store) {
+            Ok(Binding::Place(place)) => {
+                self.arm_process(name, arm, place, &process, &binary).await
+            }
+            Ok(Binding::Point(point)) => arm_point(name, arm, point, points, &process).await,
+            Err(why) => Err(anyhow!(why)),
+        };
         if armed.is_err() && arm.act == Act::Kill {
             self.kill_disarmed(name, &process).await?;
         }
@@ -330,13 +476,14 @@ impl Cluster {
         &self,
         name: &str,
         arm: &Arm,
+        place: &Place,
         process: &Handle,
         binary: &Path,
-    ) -> anyhow::Result<(Armed, broadcast::Receiver<Event>)> {
+    ) -> anyhow::Result<(Armed, Happenings)> {
         let tracing = &self.inner.tracing;
         let from = arm.called_from.as_deref();
         let mut resolved = tracing
-            .arm(&arm.fault, &arm.at, from, &arm.act, process, binary)
+            .arm(&arm.fault, place, from, &arm.act, process, binary)
             .await?;
         resolved.nth = arm.hit;
         resolved.times = (arm.times > 0).then_some(arm.times);
@@ -347,11 +494,10 @@ impl Cluster {
         let armed = Armed {
             member: name.to_owned(),
             process: process.clone(),
-            id,
             took: start.elapsed(),
-            tracer,
+            by: By::Tracer { id, tracer },
         };
-        Ok((armed, events))
+        Ok((armed, Happenings(Source::Tracer(id, events))))
     }
 
     /// A fault that could have killed a member's process is taken back.
@@ -367,9 +513,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// How often the planted bug's function has been skipped.
+    /// How often the planted bug's function has been skipped; none where a bug needs no skip.
     #[must_use]
-    pub fn planted_hits(&self) -> u64 {
-        self.inner.tracing.planted_hits.load(Ordering::Relaxed)
+    pub fn planted_hits(&self) -> Option<u64> {
+        let hits = self.inner.tracing.planted_hits.load(Ordering::Relaxed);
+        self.inner.skip.as_ref().map(|_| hits)
     }
 }

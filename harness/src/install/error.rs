@@ -17,8 +17,9 @@ use super::{BASE_URL_VARIABLE, Source};
 pub enum InstallError {
     /// A store's name could not be understood.
     #[error(
-        "`{spec}` does not name a store: {reason}. Write `etcd@<version>` (such as `etcd@3.5.1`) \
-         or the path of an etcd binary (such as `./bin/etcd`)"
+        "`{spec}` does not name a store: {reason}. Write `embedded`, `etcd@<version>` (such as \
+         `etcd@3.5.1`), the path of an etcd binary (such as `./bin/etcd`), or `cmd:` and the command \
+         of another store"
     )]
     BadStore {
         /// The name as given.

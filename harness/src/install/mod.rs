@@ -58,6 +58,7 @@ use semver::Version;
 use serde::Serialize;
 
 pub use error::{Attempt, InstallError};
+pub use probe::{has_gofail, sha256_of};
 pub use store::{Resolved, Store};
 
 use cache::{Cache, Staging};

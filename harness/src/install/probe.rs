@@ -71,8 +71,23 @@ pub(super) fn executable(path: &Path) -> bool {
     eaccess(path, AccessFlags::X_OK).is_ok()
 }
 
+/// Whether a binary was built with gofail: then it knows the variable that its endpoint is told by.
+///
+/// # Errors
+///
+/// [`InstallError::Io`] if it cannot be read.
+pub fn has_gofail(path: &Path) -> Result<bool, InstallError> {
+    const VARIABLE: &[u8] = b"GOFAIL_HTTP";
+    let binary = fs::read(path).doing("read", path)?;
+    Ok(binary.windows(VARIABLE.len()).any(|part| part == VARIABLE))
+}
+
 /// The file's SHA-256, in lower-case hexadecimal.
-pub(super) fn sha256_of(path: &Path) -> Result<String, InstallError> {
+///
+/// # Errors
+///
+/// [`InstallError::Io`] if it cannot be read.
+pub fn sha256_of(path: &Path) -> Result<String, InstallError> {
     let mut file = File::open(path).doing("open", path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];

@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use checker::history::FaultPhase;
 use failpoints::process::Handle;
-use failpoints::trace::{Event, ReleasedBy};
+use failpoints::trace::ReleasedBy;
 use scenarios::plan::{Act, Arm};
-use tokio::sync::{Mutex, broadcast, oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Nemesis;
-use crate::cluster::Armed;
+use crate::cluster::{Armed, Happening, Happenings};
 use crate::recorder::Recorder;
 
 /// Hits recorded of each arm; the rest is counted.
@@ -85,7 +85,7 @@ impl Nemesis {
         self.take_back(before, arm.act == Act::Kill).await?;
         let mut took = Duration::ZERO;
         for target in targets {
-            let (armed, events) = self.admin.cluster().arm(target, arm).await?;
+            let (armed, happenings) = self.admin.cluster().arm(target, arm).await?;
             took = took.max(armed.took);
             let armed = Arc::new(armed);
             let watcher = Watcher {
@@ -100,7 +100,7 @@ impl Nemesis {
             let watched = Watched {
                 armed,
                 over,
-                watcher: tokio::spawn(watcher.watch(events, is_over)),
+                watcher: tokio::spawn(watcher.watch(happenings, is_over)),
             };
             let mut table = self.faults.table.lock().await;
             if let Some(fault) = table.get_mut(&arm.fault) {
@@ -224,50 +224,33 @@ struct Watcher {
 
 impl Watcher {
     /// Until the process has ended, or the fault is over and nothing of it is left to tell.
-    async fn watch(
-        self,
-        mut events: broadcast::Receiver<Event>,
-        mut is_over: oneshot::Receiver<()>,
-    ) {
+    async fn watch(self, mut happenings: Happenings, mut is_over: oneshot::Receiver<()>) {
         let mut recorded = 0;
         loop {
-            let event = tokio::select! {
+            let happening = tokio::select! {
                 biased;
-                event = events.recv() => event,
+                happening = happenings.next() => happening,
                 _ = &mut is_over => return,
             };
-            let event = match event {
-                Ok(event) => event,
-                Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                Err(broadcast::error::RecvError::Closed) => return,
-            };
-            let said = match event {
-                Event::Hit {
-                    arm,
-                    tid,
-                    number,
-                    acted: true,
-                    path,
-                    ..
-                } if arm == self.armed.id => {
-                    self.count().await;
+            let said = match happening {
+                None => return,
+                Some(Happening::Hit { number, times, at }) => {
+                    self.count(times).await;
                     recorded += 1;
                     (recorded <= HITS_RECORDED_MAX).then(|| {
-                        let mut detail = format!("{}: hit {number}, thread {tid}", self.fault);
-                        if let Some(path) = path {
-                            let _ = write!(detail, ", {path}");
+                        let mut detail = format!("{}: hit {number}", self.fault);
+                        if let Some((thread, path)) = at {
+                            let _ = write!(detail, ", thread {thread}");
+                            let _ = path.map(|path| write!(detail, ", {path}"));
                         }
                         (FaultPhase::End, detail)
                     })
                 }
-                Event::Released {
-                    arm,
-                    held_ns,
+                Some(Happening::Released {
+                    held,
                     advanced,
                     why,
-                    ..
-                } if arm == self.armed.id => {
-                    let held = held_ns / 1_000_000;
+                }) => {
                     // A process that is gone has no clock that tells whether it ran.
                     let unknown = !advanced && why == ReleasedBy::Death;
                     if !unknown {
@@ -278,14 +261,15 @@ impl Watcher {
                         (false, true) => "until its process ended",
                         (false, false) => "while nothing else of the process ran",
                     };
-                    let detail = format!("{}: held for {held} ms {others}", self.fault);
-                    Some((FaultPhase::End, detail))
+                    let (fault, held) = (&self.fault, held.as_millis());
+                    Some((
+                        FaultPhase::End,
+                        format!("{fault}: held for {held} ms {others}"),
+                    ))
                 }
-                Event::Failed { arm, reason, .. } if arm == self.armed.id => {
+                Some(Happening::Failed(reason)) => {
                     Some((FaultPhase::Failed, format!("{}: {reason}", self.fault)))
                 }
-                Event::Ended { .. } | Event::Exec | Event::TracerEnded => return,
-                _ => None,
             };
             if let Some((phase, detail)) = said {
                 let members = [self.armed.member.clone()];
@@ -306,11 +290,11 @@ impl Watcher {
         }
     }
 
-    async fn count(&self) {
+    async fn count(&self, times: u64) {
         let mut table = self.faults.table.lock().await;
         if let Some(fault) = table.get_mut(&self.fault) {
-            fault.acted += 1;
-            fault.acted_since += 1;
+            fault.acted += times;
+            fault.acted_since += times;
             if self.kills {
                 fault.killed.push(self.armed.process.clone());
             }

@@ -44,6 +44,7 @@ pub fn plan(shape: Shape) -> Plan {
             spec: format!("etcd:{version}"),
             version: version.into(),
             sha256: "5a3c1f0e9b7d4c62a8e0f1d2c3b4a5968778695a4b3c2d1e0f9e8d7c6b5a4938".into(),
+            ..StorePin::default()
         },
         drawn: drawn
             .map(|(name, value)| (name.into(), value.into()))
@@ -90,6 +91,7 @@ pub fn plan(shape: Shape) -> Plan {
         expect: vec![
             Expectation {
                 versions: ">=3.5.0, <3.5.6".into(),
+                bug: vec![],
                 verdict: ExpectedVerdict::Violated,
                 guarantees: vec!["linearizable".into(), "converges".into()],
                 because:
@@ -98,6 +100,7 @@ pub fn plan(shape: Shape) -> Plan {
             },
             Expectation {
                 versions: "*".into(),
+                bug: vec![],
                 verdict: ExpectedVerdict::Holds,
                 guarantees: vec![],
                 because: String::new(),

@@ -206,6 +206,9 @@ impl<'p> Walk<'p> {
                 if arm.fault.is_empty() {
                     return Err("the fault has no name".into());
                 }
+                if arm.at.is_none() && arm.point.is_none() {
+                    return Err(format!("{:?} is at no place and no point", arm.fault));
+                }
                 self.armed.insert(&arm.fault);
                 if arm.act == Act::Kill {
                     self.stopped.cause(reach);

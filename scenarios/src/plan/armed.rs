@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::{StoreKind, StorePin, Target};
 
 /// A fault at a place of a member's process: it acts when a thread gets there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,8 +11,13 @@ pub struct Arm {
     pub fault: String,
     /// On whom.
     pub target: Target,
-    /// Where.
-    pub at: Place,
+    /// Where, in any binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// The same place by the name that it has in a store which serves failpoints, as builds with
+    /// gofail and the embedded store do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<String>,
     /// The first hit that it acts on, counted from 1 on each member.
     pub hit: u64,
     /// How many hits it acts on; 0 means all from then on.
@@ -60,6 +65,48 @@ pub enum Edge {
     Entry,
     /// When all of it is done.
     Return,
+}
+
+/// How a fault gets to its place in a store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Binding<'a> {
+    /// By the process.
+    Place(&'a Place),
+    /// By a failpoint that the store serves.
+    Point(&'a str),
+}
+
+impl Arm {
+    /// Whether failpoints can do it: a thread can be stopped at one, and killed where it stops.
+    #[must_use]
+    pub fn fits_points(&self) -> bool {
+        matches!(self.act, Act::Kill | Act::Hold { .. } | Act::Report) && self.called_from.is_none()
+    }
+
+    /// Its binding in this store.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn binding(&self, store: &StorePin) -> Result<Binding<'_>, String> {
+        let fault = &self.fault;
+        if let (Some(point), true) = (&self.point, store.points && self.fits_points()) {
+            return Ok(Binding::Point(point));
+        }
+        match &self.at {
+            Some(Place::Symbol { symbol, .. }) if store.kind == StoreKind::Embedded => {
+                Err(format!(
+                    "{fault:?} is at the function {}, which the embedded store does not have",
+                    symbol.join(" or ")
+                ))
+            }
+            Some(place) => Ok(Binding::Place(place)),
+            None => Err(format!(
+                "{fault:?} is at the failpoint {}, and {} serves none",
+                self.point.as_deref().unwrap_or_default(),
+                store.spec
+            )),
+        }
+    }
 }
 
 /// What an armed fault does to whoever hits it.

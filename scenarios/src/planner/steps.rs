@@ -298,6 +298,7 @@ impl<'s, 'd> Steps<'s, 'd> {
             fault: spec.fault.clone(),
             target,
             at: spec.at.clone(),
+            point: spec.point.clone(),
             hit: self.log.count(path("hit"), &spec.hit),
             times: self.log.count(path("times"), &spec.times),
             called_from: spec.called_from.clone(),

@@ -11,7 +11,7 @@ const ACTS: [&str; 6] = ["kill", "hold", "skip", "report", "fail", "short"];
 
 pub(super) fn arm(section: &mut Section<'_>) -> Option<ArmSpec> {
     let fault = section.require("fault").and_then(|field| field.string());
-    let at = place(section);
+    let place = place(section);
     let count = |field: Option<Field<'_>>, low, default| match field {
         Some(field) => field.draw(Unit::Count, low, 1_000_000),
         None => Some(Draw::Fixed(default)),
@@ -24,13 +24,21 @@ pub(super) fn arm(section: &mut Section<'_>) -> Option<ArmSpec> {
     let everywhere = matches!(act, Some(ActSpec::Fixed(Act::Skip { .. } | Act::Report)));
     // What is skipped or counted is so every time, the rest happens once.
     let times = count(times, 0, u64::from(!everywhere));
-    let at = at?;
-    if called_from.is_some() && matches!(at, Place::Syscall { .. }) {
+    let (at, point) = place?;
+    if called_from.is_some() && !matches!(at, Some(Place::Symbol { .. })) {
         section.problem("\"called_from\" goes with \"symbol\"");
+    }
+    let stops = matches!(
+        act,
+        None | Some(ActSpec::Hold(_) | ActSpec::Fixed(Act::Kill | Act::Report))
+    );
+    if at.is_none() && !stops {
+        section.problem("a \"point\" alone can kill, hold and report");
     }
     Some(ArmSpec {
         fault: fault?,
         at,
+        point,
         hit: hit?,
         times: times?,
         called_from,
@@ -39,20 +47,28 @@ pub(super) fn arm(section: &mut Section<'_>) -> Option<ArmSpec> {
     })
 }
 
-fn place(section: &mut Section<'_>) -> Option<Place> {
+/// A place in any binary, and the failpoint that is there in some.
+fn place(section: &mut Section<'_>) -> Option<(Option<Place>, Option<String>)> {
     let symbol = section.take("symbol");
     let call = section.take("call");
     let path = section.take("path").and_then(|field| field.string());
-    let edge = section.take("point").map_or(Some(Edge::Entry), |field| {
+    let point = section.take("point").map(|field| point(&field));
+    let edge = section.take("edge");
+    let has_edge = edge.is_some();
+    let edge = edge.map_or(Some(Edge::Entry), |field| {
         let name = field.string()?;
         let known = EDGES.into_iter().find(|(edge, _)| *edge == name);
         if known.is_none() {
             let hint = suggest(&name, EDGES.map(|(edge, _)| edge));
-            field.problem(format!("unknown point {name:?}{hint}"));
+            field.problem(format!("unknown edge {name:?}{hint}"));
         }
         known.map(|(_, edge)| edge)
     });
-    match (symbol, call) {
+    let point = match point {
+        Some(point) => Some(point?),
+        None => None,
+    };
+    let at = match (symbol, call) {
         (Some(symbol), None) => {
             if path.is_some() {
                 section.problem("\"path\" goes with \"call\"");
@@ -67,12 +83,39 @@ fn place(section: &mut Section<'_>) -> Option<Place> {
             path,
             edge: edge?,
         }),
-        _ => {
-            section
-                .problem("name where: either \"symbol\", a function, or \"call\", a system call");
+        (None, None) if point.is_some() => {
+            for (given, field) in [(path.is_some(), "path"), (has_edge, "edge")] {
+                if given {
+                    section.problem(format!("a \"point\" alone has no {field:?}"));
+                }
+            }
             None
         }
+        _ => {
+            section.problem(
+                "name where: either \"symbol\", a function, or \"call\", a system call; and \"point\", \
+                 a failpoint, where there is one",
+            );
+            return None;
+        }
+    };
+    Some((at, point))
+}
+
+/// The name of a failpoint.
+fn point(field: &Field<'_>) -> Option<String> {
+    let name = field.string()?;
+    if EDGES.iter().any(|(edge, _)| *edge == name) {
+        field.problem(format!(
+            "\"point\" is the name of a failpoint: the end of a function is \"edge\" = {name:?}"
+        ));
+        return None;
     }
+    if name.is_empty() {
+        field.problem("the name is empty");
+        return None;
+    }
+    Some(name)
 }
 
 /// A string, or some of them: not to draw one, but because names differ.

@@ -265,11 +265,20 @@ fn expectations(field: &Field<'_>) -> Vec<Expectation> {
 
 fn expectation(mut section: Section<'_>, number: usize) -> Expectation {
     section.label = format!("expect {number}");
+    let bug = section.take("bug").map(|field| bugs(&field));
+    let versions = match (section.take("versions"), &bug) {
+        (Some(field), None) => versions(&field),
+        (None, Some(_)) => String::new(),
+        _ => {
+            section.problem(
+                "either \"versions\", of etcd, or \"bug\", of the embedded store, says whom it is of",
+            );
+            String::new()
+        }
+    };
     let row = Expectation {
-        versions: section
-            .require("versions")
-            .map(|field| versions(&field))
-            .unwrap_or_default(),
+        versions,
+        bug: bug.unwrap_or_default(),
         verdict: section
             .require("verdict")
             .and_then(|field| verdict(&field))
@@ -288,6 +297,18 @@ fn expectation(mut section: Section<'_>, number: usize) -> Expectation {
     }
     section.finish();
     row
+}
+
+/// An id, or some of them.
+fn bugs(field: &Field<'_>) -> Vec<String> {
+    let mut bugs = field.string_choices().unwrap_or_default();
+    for bug in &mut bugs {
+        *bug = bug.trim_start_matches('#').to_owned();
+    }
+    if bugs.is_empty() || bugs.iter().any(String::is_empty) {
+        field.problem("a bug has an id, for example \"14685\": see `gauntlet list --bugs`");
+    }
+    bugs
 }
 
 fn versions(field: &Field<'_>) -> String {

@@ -1,17 +1,32 @@
 //! A replicated log by TiKV's `raft` crate: kept on disk with checksums, sent to peers, handed to a
 //! [`Machine`] entry by entry once it is committed.
 //!
-//! STUB: signatures to build on.
+//! One thread runs raft and writes the log (`driver`), one applies (`apply`); peers are talked to
+//! from the tokio runtime (`transport`). The parts of etcd that behave so: server/etcdserver/raft.go,
+//! server/storage/wal, api/rafthttp.
 
-use std::collections::BTreeMap;
+mod apply;
+mod driver;
+mod lines;
+mod memory;
+mod node;
+mod planted;
+mod reads;
+mod snapshots;
+mod start;
+mod transport;
+mod wal;
+mod wire;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::Error;
 use crate::bugs::Bugs;
+pub use node::Node;
+pub use transport::ask;
 
 /// A member as its peers reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,10 +156,6 @@ pub struct Status {
     pub applied: u64,
 }
 
-/// A member's part in the log. Clones share it.
-#[derive(Clone)]
-pub struct Node;
-
 /// What a member found on its disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -157,77 +168,19 @@ pub struct Identity {
 ///
 /// # Errors
 /// When there is a log that cannot be read.
-pub fn identity(_data_dir: &Path) -> anyhow::Result<Option<Identity>> {
-    todo!()
+pub fn identity(data_dir: &Path) -> anyhow::Result<Option<Identity>> {
+    Ok(wal::read(&wal_dir(data_dir), 0)?.map(|found| found.identity))
 }
 
-/// Asks a peer by its URL, before this member has a node.
-///
-/// # Errors
-/// When it does not answer in time.
-pub async fn ask(
-    _url: &str,
-    _tls: Option<&PeerTls>,
-    _kind: &str,
-    _body: Vec<u8>,
-) -> Result<Vec<u8>, tonic::Status> {
-    todo!()
+fn wal_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("member").join("wal")
 }
 
-#[allow(missing_docs, unused_variables, clippy::missing_errors_doc)]
-impl Node {
-    /// Reads the log, starts listening, ticking and applying.
-    pub async fn start(
-        options: Options,
-        machine: Box<dyn Machine>,
-        answer: Arc<dyn Answer>,
-    ) -> anyhow::Result<Self> {
-        todo!()
-    }
-    /// Hands data to raft. That it is accepted here says nothing: it counts once it is applied.
-    pub async fn propose(&self, data: Vec<u8>) -> Result<(), Error> {
-        todo!()
-    }
-    pub async fn propose_conf_change(&self, change: ConfChange) -> Result<(), Error> {
-        todo!()
-    }
-    /// An index such that a read after it has been applied here is linearizable: confirmed with a
-    /// quorum by the leader after this call began.
-    pub async fn read_index(&self) -> Result<u64, Error> {
-        todo!()
-    }
-    #[must_use]
-    pub fn status(&self) -> Status {
-        todo!()
-    }
-    /// Follows [`Status`]; `leader` and `term` change at once.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<Status> {
-        todo!()
-    }
-    /// Waits until `index` is applied here.
-    pub async fn wait_applied(&self, index: u64) {
-        todo!()
-    }
-    /// On the leader: how far each member's log is known to match; empty elsewhere.
-    pub async fn progress(&self) -> BTreeMap<u64, u64> {
-        todo!()
-    }
-    /// Since when a peer has been heard of without a break; none while it is silent.
-    #[must_use]
-    pub fn active_since(&self, id: u64) -> Option<std::time::Instant> {
-        todo!()
-    }
-    /// Asks the leader to hand over to this member; comes back when it has, or not in time.
-    pub async fn transfer_leadership(&self, to: u64) -> Result<(), Error> {
-        todo!()
-    }
-    /// Asks a member, by its URLs.
-    pub async fn ask(&self, id: u64, kind: &str, body: Vec<u8>) -> Result<Vec<u8>, tonic::Status> {
-        todo!()
-    }
-    /// Stops everything in order; nothing is pending after that.
-    pub async fn stop(&self) {
-        todo!()
-    }
+/// What the threads and the node share.
+struct Shared {
+    status: watch::Sender<Status>,
+    /// Bytes that are committed and wait to be applied.
+    backlog: AtomicU64,
+    /// Both threads end.
+    stop: AtomicBool,
 }
