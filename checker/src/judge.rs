@@ -162,6 +162,7 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
         observations: &run.observations,
         history_complete: run.complete.history,
         observations_complete: run.complete.observations,
+        foreign_compactions: options.linearizable.foreign_compactions,
     };
     let (report, disagreement) = linearizable(&view, &options.linearizable);
     let harness_fault = options.harness_fault.clone().or(disagreement);

@@ -14,6 +14,8 @@ pub enum Guarantee {
     Converges,
     /// Every acknowledged write is there at the end, or was overwritten or deleted since.
     Durable,
+    /// Watches deliver what was written, whole, in order and once.
+    Watch,
     /// Credentials and permissions valid on one member are valid on all.
     AuthConsistent,
     /// A request refused by the auth layer has no effect.
@@ -26,10 +28,11 @@ pub enum Guarantee {
 
 impl Guarantee {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Linearizable,
         Self::Durable,
         Self::Converges,
+        Self::Watch,
         Self::RefusedHasNoEffect,
         Self::AuthConsistent,
         Self::ProcessStaysUp,
@@ -43,6 +46,7 @@ impl Guarantee {
             Self::Linearizable => "linearizable",
             Self::Converges => "converges",
             Self::Durable => "durable",
+            Self::Watch => "watch",
             Self::AuthConsistent => "auth-consistent",
             Self::RefusedHasNoEffect => "refused-has-no-effect",
             Self::ProcessStaysUp => "process-stays-up",
@@ -63,6 +67,7 @@ impl Guarantee {
             Self::Durable => {
                 "every acknowledged write is still there, or was overwritten or deleted since"
             }
+            Self::Watch => "watches deliver what was written, whole, in order and once",
             Self::AuthConsistent => {
                 "credentials and permissions that are valid on one member are valid on all"
             }

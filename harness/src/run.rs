@@ -20,7 +20,7 @@ use crate::nemesis::{Nemesis, Tally};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::sparse::make_sparse;
-use crate::traffic::{Client, Shared};
+use crate::traffic::{Client, Shared, Watcher};
 use crate::{judging, run_dir, setup, wind_down};
 
 /// How long clients may take to end after traffic: a request's own limit and some.
@@ -209,6 +209,7 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
         stop: stopped,
         counters: progress.counters(),
         leases: std::sync::Arc::default(),
+        seen: std::sync::Arc::default(),
     };
     let clients = start_clients(plan, admin, &shared);
     let time = tokio::time::sleep(Duration::from_millis(plan.traffic.time_ms));
@@ -238,9 +239,26 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     Ok(faults)
 }
 
-/// Starts the plan's clients; those of a member that does not run yet wait for its first start.
+/// Starts the plan's clients and watchers; those of a member that does not run yet wait for its first start.
 fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow::Result<()>> {
     let mut clients = JoinSet::new();
+    for watcher in &plan.traffic.watchers {
+        let (watcher, traffic) = (watcher.clone(), plan.traffic.clone());
+        let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());
+        let shared = shared.clone();
+        clients.spawn(async move {
+            let mut started = cluster.started();
+            tokio::select! {
+                found = started.wait_for(|names| names.contains(&watcher.member)) => { found?; }
+                () = shared.wait_stopped() => return Ok(()),
+            }
+            let endpoint = cluster.client_endpoint(&watcher.member).await?;
+            Watcher::new(&watcher, &traffic, &endpoint, recorder, shared)?
+                .run()
+                .await?;
+            Ok(())
+        });
+    }
     for client in &plan.traffic.clients {
         let (client, traffic) = (client.clone(), plan.traffic.clone());
         let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());

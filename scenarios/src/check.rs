@@ -208,6 +208,25 @@ fn traffic(plan: &Plan, flaw: &mut impl FnMut(String)) {
     let known = walk::all_members(plan);
     let mut ids = BTreeSet::new();
     let mut messages = BTreeSet::new();
+    for watcher in &traffic.watchers {
+        if !ids.insert(watcher.id) {
+            messages.insert(format!("client {} is there twice", watcher.id));
+        }
+        if watcher.seed.parse::<u64>().is_err() {
+            let (id, seed) = (watcher.id, &watcher.seed);
+            messages.insert(format!("watcher {id}: seed {seed:?} is no number"));
+        }
+        if !known.contains(watcher.member.as_str()) {
+            let member = &watcher.member;
+            messages.insert(format!("watchers are pinned to unknown member {member:?}"));
+        }
+        if watcher.of.is_empty() || watcher.starts.is_empty() {
+            messages.insert("a watcher has nothing to watch, or nowhere to start".into());
+        }
+        if plan.auth.is_some() {
+            messages.insert("watchers log in as nobody, so they go without [auth]".into());
+        }
+    }
     for client in &traffic.clients {
         if !ids.insert(client.id) {
             messages.insert(format!("client {} is there twice", client.id));

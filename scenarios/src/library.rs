@@ -28,6 +28,10 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "wal-crash",
         "partitions",
         "power-loss",
+        "watch-progress",
+        "watch-snapshot",
+        "watch-slow",
+        "watch-tombstone",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -1,10 +1,11 @@
 //! Closed lists of names, and the nearest of them to a name that is in none.
 
 /// Names of `checker::verdict::Guarantee`, which this crate does not depend on.
-pub const GUARANTEES: [&str; 7] = [
+pub const GUARANTEES: [&str; 8] = [
     "linearizable",
     "durable",
     "converges",
+    "watch",
     "refused-has-no-effect",
     "auth-consistent",
     "process-stays-up",

@@ -9,6 +9,7 @@ mod armed;
 mod disk;
 mod network;
 mod steps;
+mod watchers;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use armed::{Act, Arm, Binding, Edge, Place, Returns};
 pub use disk::{DiskFault, DiskFaultKind, DiskOp, DiskPlan, Survival};
 pub use network::{Clients, How, Network, Shape};
 pub use steps::{Action, Event, Step, StepPhase, Target, When};
+pub use watchers::{WatchOf, WatchStart, WatcherPlan};
 
 /// The major version of `plan.toml`. A newer major is refused.
 pub const PLAN_MAJOR: u32 = 1;
@@ -229,6 +231,9 @@ pub struct TrafficPlan {
     pub profile: Profile,
     /// The clients.
     pub clients: Vec<ClientPlan>,
+    /// The watchers beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watchers: Vec<WatcherPlan>,
 }
 
 /// One client, pinned to one member for the whole run.
@@ -365,6 +370,9 @@ weights! {
     compact = 1,
     /// A watch of a prefix or key.
     watch = 2,
+    /// A delete of one key and, if it deleted it, a compaction at exactly its revision and a watch of
+    /// the key from that revision on.
+    compact_delete = 0,
 }
 
 /// What is expected of which versions of etcd, or of the embedded store with a bug.

@@ -1,6 +1,7 @@
 //! Scenario and seed to plan.
 
 mod steps;
+mod watchers;
 
 use crate::Overrides;
 use crate::check::{self, At, Flaw};
@@ -98,7 +99,10 @@ pub(crate) fn draft<'s>(scenario: &'s Scenario, seed: u64, overrides: &Overrides
     } = steps;
     let members = cluster.members + added;
     let log = &mut Log::new(seed, "traffic", &mut drawn);
-    let traffic = traffic(scenario, seed, members, overrides, log);
+    let mut traffic = traffic(scenario, seed, members, overrides, log);
+    let log = &mut Log::new(seed, "watchers", &mut drawn);
+    let clients = traffic.clients.len() as u32;
+    traffic.watchers = watchers::watchers(&scenario.traffic, seed, members, clients, log);
     let plan = Plan {
         major: PLAN_MAJOR,
         minor: PLAN_MINOR,
@@ -252,6 +256,7 @@ fn traffic(
         value_bytes,
         profile,
         clients,
+        watchers: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::plan::{Profile, Weights};
 
 /// Names of the profiles, as in `traffic.profile`.
-pub const PROFILES: [&str; 4] = ["default", "writes", "auth", "lists"];
+pub const PROFILES: [&str; 5] = ["default", "writes", "auth", "lists", "watches"];
 
 /// The profile of this name.
 ///
@@ -13,6 +13,8 @@ pub const PROFILES: [&str; 4] = ["default", "writes", "auth", "lists"];
 /// - `auth`: what a user with permission on some prefixes can do; no leases, compactions or
 ///   watches, whose refusals depend on more than the user's prefixes.
 /// - `lists`: mostly reads of lists and appends to them in transactions, with some of the rest.
+/// - `watches`: puts, deletes, transactions and compactions, for watchers to see; where a scenario
+///   names no watchers it has some.
 #[must_use]
 pub fn profile(name: &str) -> Option<Profile> {
     let weights = match name {
@@ -47,6 +49,18 @@ pub fn profile(name: &str) -> Option<Profile> {
             txn_cas: 3,
             txn_multi: 2,
             list_append: 60,
+            ..Weights::none()
+        },
+        "watches" => Weights {
+            get: 8,
+            list: 2,
+            put: 50,
+            delete: 12,
+            delete_prefix: 1,
+            txn_cas: 8,
+            txn_multi: 12,
+            compact: 1,
+            watch: 3,
             ..Weights::none()
         },
         _ => return None,

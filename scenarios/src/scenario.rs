@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::draw::Draw;
 use crate::plan::{
     Act, Clients, DiskOp, DiskPlan, Edge, Expectation, How, Network, Place as ArmedAt, Shape,
-    StepPhase, Survival, UserPlan,
+    StepPhase, Survival, UserPlan, WatchOf, WatchStart,
 };
 
 /// A scenario: a name for a kind of run. A seed makes a [`crate::plan::Plan`] of it.
@@ -77,6 +77,23 @@ pub(crate) struct TrafficSpec {
     /// Client number c of each member logs in as number c of these, round and round.
     pub(crate) users: Vec<String>,
     pub(crate) weights: Vec<(&'static str, Draw)>,
+    /// None leaves it to the profile.
+    pub(crate) watchers: Option<Vec<WatchersSpec>>,
+}
+
+/// Watchers that are alike.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchersSpec {
+    /// So many a member.
+    pub(crate) each: Draw,
+    pub(crate) lives: Draw,
+    pub(crate) of: Vec<WatchOf>,
+    pub(crate) starts: Vec<WatchStart>,
+    pub(crate) past: Draw,
+    pub(crate) future: Draw,
+    pub(crate) progress: Draw,
+    pub(crate) slow: Draw,
+    pub(crate) pause: Draw,
 }
 
 #[derive(Clone, Debug)]

@@ -120,6 +120,7 @@ impl Plan {
             value_bytes,
             profile,
             clients,
+            watchers,
         } = traffic;
         text.push_str("\n[traffic]\n");
         line(&mut text, "time_ms", time_ms);
@@ -127,6 +128,9 @@ impl Plan {
         line(&mut text, "preload_keys", preload_keys);
         line(&mut text, "value_bytes", value_bytes);
         list(&mut text, "clients", clients);
+        if !watchers.is_empty() {
+            list(&mut text, "watchers", watchers);
+        }
 
         let Profile {
             name,

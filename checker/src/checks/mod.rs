@@ -10,6 +10,7 @@ pub mod durable;
 pub mod live;
 pub mod process_stays_up;
 pub mod refused_has_no_effect;
+pub mod watch;
 
 mod class;
 mod content;
@@ -30,6 +31,7 @@ pub fn all(run: &Run<'_>) -> Vec<CheckReport> {
     vec![
         durable::check(run),
         converges::check(run),
+        watch::check(run),
         refused_has_no_effect::check(run),
         auth_consistent::check(run),
         process_stays_up::check(run),

@@ -21,6 +21,8 @@ pub struct Run<'a> {
     pub history_complete: bool,
     /// Whether the observations had theirs.
     pub observations_complete: bool,
+    /// Whether the store may compact by itself (`--auto-compaction-retention`).
+    pub foreign_compactions: bool,
 }
 
 impl<'a> Run<'a> {
@@ -37,6 +39,7 @@ impl<'a> Run<'a> {
             observations,
             history_complete: true,
             observations_complete: true,
+            foreign_compactions: false,
         }
     }
 

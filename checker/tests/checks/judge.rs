@@ -119,6 +119,7 @@ pub(crate) fn everything_broken() -> RunRecords {
         End::Error(DENIED),
     );
     sim.client("m1", None, put("k", "lost"), &["m1", "m3"], End::Ok);
+    sim.watch_that_goes_back("m3");
     sim.process("m3", ProcessEventKind::Exited { code: 2 }, false);
     sim.phase(Phase::Liveness);
     for voter in ["m1", "m2"] {

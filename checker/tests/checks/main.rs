@@ -9,6 +9,7 @@ mod load;
 mod process_stays_up;
 mod refused_has_no_effect;
 mod sim;
+mod watch;
 
 use checker::checks::{self, Run};
 use checker::judge::RunRecords;
@@ -22,6 +23,7 @@ fn report(records: &RunRecords, guarantee: Guarantee) -> CheckReport {
         observations: &records.observations,
         history_complete: records.complete.history,
         observations_complete: records.complete.observations,
+        foreign_compactions: false,
     };
     checks::all(&run)
         .into_iter()
@@ -81,4 +83,5 @@ fn a_sound_run_holds_in_every_check_that_applies() {
     }
     expect(&records, Guarantee::AuthConsistent, Verdict::NotRun);
     expect(&records, Guarantee::RefusedHasNoEffect, Verdict::NotRun);
+    expect(&records, Guarantee::Watch, Verdict::NotRun);
 }

@@ -18,6 +18,9 @@ use super::{decode, encode};
 /// code that etcd uses for a compacted revision.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+/// The smallest window that a connection of HTTP/2 can have from its start, in bytes.
+const SMALL_WINDOW: u32 = 65_535;
+
 /// Time to set up a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -103,7 +106,27 @@ impl Session {
     /// # Errors
     /// When the address or the authority's certificate is no such thing.
     pub fn new(endpoint: &Endpoint) -> anyhow::Result<Self> {
-        let mut builder = Channel::from_shared(endpoint.url())?.connect_timeout(CONNECT_TIMEOUT);
+        let builder = Channel::from_shared(endpoint.url())?.connect_timeout(CONNECT_TIMEOUT);
+        Self::connecting(builder, endpoint)
+    }
+
+    /// The same with a window of HTTP/2 as small as it starts by default: an answer that is not read
+    /// soon holds the member back.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_small_window(endpoint: &Endpoint) -> anyhow::Result<Self> {
+        let builder = Channel::from_shared(endpoint.url())?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(SMALL_WINDOW)
+            .initial_connection_window_size(SMALL_WINDOW);
+        Self::connecting(builder, endpoint)
+    }
+
+    fn connecting(
+        mut builder: tonic::transport::Endpoint,
+        endpoint: &Endpoint,
+    ) -> anyhow::Result<Self> {
         if let Some(tls) = &endpoint.tls {
             let config = ClientTlsConfig::new()
                 .ca_certificate(Certificate::from_pem(&tls.ca_pem))

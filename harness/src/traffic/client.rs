@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::draw::Draw;
-use super::watcher::watch;
+use super::watcher::{Manner, Who, watch};
 use crate::recorder::{Recorder, RecorderGone};
 use crate::rpc::{Credentials, Endpoint, Session};
 
@@ -90,9 +90,20 @@ impl Client {
                         self.plan.member.clone(),
                         self.plan.user.clone(),
                     );
-                    let (session, time) = (self.session.clone(), self.watch_time);
+                    let session = self.session.clone();
+                    let manner = Manner {
+                        lives: Some(self.watch_time),
+                        progress: None,
+                        slow: None,
+                    };
                     watches.spawn(async move {
-                        watch(parts, id, &member, user.as_deref(), session, request, time).await
+                        let who = Who {
+                            client: id,
+                            member: &member,
+                            user: user.as_deref(),
+                            session,
+                        };
+                        watch(parts, who, request, manner).await.map(|_| ())
                     });
                 }
                 continue;
@@ -154,6 +165,12 @@ impl Client {
             )
             .await?;
         self.shared.counters.count(outcome.response().is_some());
+        if let Some(header) = outcome.response().and_then(|response| response.header()) {
+            self.shared.seen.saw(header.revision);
+            if let Request::Compact { revision, .. } = &request {
+                self.shared.seen.compacted(*revision);
+            }
+        }
         self.draw.learn(&request, &outcome);
         if let Outcome::Error { code, message, .. } = &outcome
             && api::errors::is_invalid_auth_token(*code, message)

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use scenarios::plan::Profile;
 
 use super::lists::Lists;
+use super::tombstone::Tombstone;
 
 /// Leases a client keeps for puts, at most.
 const LEASES_KEPT_MAX: usize = 3;
@@ -30,6 +31,7 @@ pub(super) struct Draw {
     seen: BTreeMap<Bytes, KeyValue>,
     held: Vec<i64>,
     lists: Lists,
+    tombstone: Tombstone,
 }
 
 impl Draw {
@@ -51,6 +53,7 @@ impl Draw {
             seen: BTreeMap::new(),
             held: Vec::new(),
             lists: Lists::new(seed, client, profile.keys),
+            tombstone: Tombstone::default(),
         }
     }
 
@@ -67,6 +70,9 @@ impl Draw {
     pub(super) fn next(&mut self) -> Request {
         if let Some(append) = self.lists.take() {
             return Request::Txn(append);
+        }
+        if let Some(next) = self.tombstone.take() {
+            return next;
         }
         let mut point = self.rng.random_range(0..self.total);
         let mut name = "get";
@@ -175,6 +181,10 @@ impl Draw {
                 }
             }
             "watch" => Request::Watch(self.watch()),
+            "compact_delete" => {
+                let key = self.key();
+                self.tombstone.delete(key)
+            }
             other => unreachable!("weight {other:?} has no request"),
         }
     }
@@ -346,6 +356,7 @@ impl Draw {
     /// Takes in what an answer shows.
     pub(super) fn learn(&mut self, request: &Request, outcome: &Outcome) {
         self.lists.learn(outcome);
+        self.tombstone.learn(request, outcome);
         if let (Request::Compact { revision, .. }, Outcome::Ok { .. }) = (request, outcome) {
             self.compacted = self.compacted.max(*revision);
         }

@@ -8,15 +8,18 @@
 mod client;
 mod draw;
 mod lists;
+mod tombstone;
 mod watcher;
+mod watchers;
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
 pub use client::{Client, ClientEnd};
+pub use watchers::Watcher;
 
 /// Counters shared by the clients, for the progress line.
 #[derive(Debug, Default)]
@@ -34,6 +37,29 @@ impl Counters {
     }
 }
 
+/// The newest revisions that anybody has seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    revision: AtomicI64,
+    compacted: AtomicI64,
+}
+
+impl Seen {
+    fn saw(&self, revision: i64) {
+        self.revision.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    fn compacted(&self, revision: i64) {
+        self.compacted.fetch_max(revision, Ordering::Relaxed);
+    }
+
+    /// The store's, and the last that was compacted (0 before that), as far as was seen.
+    fn revisions(&self) -> (i64, i64) {
+        let newest = self.revision.load(Ordering::Relaxed).max(1);
+        (newest, self.compacted.load(Ordering::Relaxed))
+    }
+}
+
 /// What all clients share.
 #[derive(Clone)]
 pub struct Shared {
@@ -43,6 +69,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// Every lease asked for, granted or unknown: they are revoked when the run winds down.
     pub leases: Arc<Mutex<Vec<i64>>>,
+    /// Revisions, for watchers to start from.
+    pub seen: Arc<Seen>,
 }
 
 impl Shared {

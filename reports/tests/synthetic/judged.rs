@@ -116,6 +116,15 @@ fn check(
             "3 members agree at one revision",
             vec![],
         ),
+        Guarantee::Watch => report(
+            Verdict::NotRun,
+            "none",
+            "nobody watched",
+            vec![words(
+                "No client watched anything",
+                &["There is nothing to judge."],
+            )],
+        ),
         Guarantee::ProcessStaysUp => {
             report(Verdict::Holds, "process 1", "1 end, by the plan", vec![])
         }

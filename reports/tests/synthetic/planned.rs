@@ -66,6 +66,7 @@ pub fn plan(shape: Shape) -> Plan {
         planted: None,
         swaps: Vec::new(),
         traffic: TrafficPlan {
+            watchers: Vec::new(),
             time_ms: 8_000,
             request_timeout_ms: 2_000,
             preload_keys: 12_000,

@@ -8,6 +8,7 @@ mod disk;
 mod network;
 mod section;
 mod steps;
+mod watchers;
 mod when;
 
 use std::cell::RefCell;
@@ -221,6 +222,9 @@ fn traffic(mut section: Section<'_>) -> TrafficSpec {
             .map(|field| field.strings())
             .unwrap_or_default(),
         weights: weights(section.section("weights")),
+        watchers: section
+            .take("watchers")
+            .map(|field| watchers::watchers(&field)),
     };
     section.finish();
     spec

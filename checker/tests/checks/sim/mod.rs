@@ -6,7 +6,7 @@ use checker::history::{
     Asked, Bytes, DeleteResponse, ErrorOrigin, HashKvResponse, Invoke, KeyValue,
     MaintenanceRequest, MemberInfo, ObservationRecord, Outcome, Phase, ProcessEvent,
     ProcessEventKind, Purpose, PutResponse, RangeResponse, Record, Request, Response,
-    ResponseHeader, Return, StatusResponse,
+    ResponseHeader, Return, StatusResponse, WatchDelivery, WatchRequest, WatchResponse,
 };
 
 mod finish;
@@ -306,6 +306,28 @@ impl Sim {
             }
         }
         hash
+    }
+
+    /// A watch that is told of progress to a revision, then of progress to the one before.
+    pub(crate) fn watch_that_goes_back(&mut self, member: &str) {
+        let request = Request::Watch(WatchRequest {
+            key: "k".into(),
+            ..WatchRequest::default()
+        });
+        let id = self.invoke(member, None, request);
+        for revision in [2, 1] {
+            let at = self.tick();
+            let header = ResponseHeader {
+                revision,
+                ..self.header(member)
+            };
+            let response = WatchResponse {
+                header,
+                ..WatchResponse::default()
+            };
+            self.history
+                .push(Record::Watch(WatchDelivery { id, at, response }));
+        }
     }
 
     pub(crate) fn put(&mut self, member: &str, key: &str, value: &str) -> u64 {
