@@ -28,6 +28,7 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "wal-crash",
         "partitions",
         "power-loss",
+        "endurance",
         "watch-progress",
         "watch-snapshot",
         "watch-slow",

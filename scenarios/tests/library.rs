@@ -199,6 +199,7 @@ fn expectations_follow_the_changelogs() {
     broken("steady", &[], &["3.4.23", "3.5.0", "3.5.1", "3.5.16"]);
     broken("random-kills", &[], &["3.4.23", "3.5.0", "3.5.1", "3.5.16"]);
     broken("partitions", &[], &["3.4.23", "3.5.0", "3.5.1", "3.5.16"]);
+    broken("endurance", &[], &["3.4.23", "3.5.0", "3.5.1", "3.5.16"]);
     broken("list-append", &[], &["3.4.23", "3.5.0", "3.5.1", "3.5.16"]);
     broken(
         "defrag-crash",

@@ -45,14 +45,14 @@ errors! {
     WatchCanceled Cancelled "etcdserver: watch canceled";
     MemberExist FailedPrecondition "etcdserver: member ID already exist";
     PeerUrlExist FailedPrecondition "etcdserver: Peer URLs already exists";
-    MemberNotEnoughStarted FailedPrecondition "etcdserver: re-configuration failed due to not enough started members";
+    MemberNotEnoughStarted Unknown "etcdserver: re-configuration failed due to not enough started members";
     MemberBadUrls InvalidArgument "etcdserver: given member URLs are invalid";
     MemberNotFound NotFound "etcdserver: member not found";
     MemberNotLearner FailedPrecondition "etcdserver: can only promote a learner member";
     LearnerNotReady FailedPrecondition "etcdserver: can only promote a learner member which is in sync with leader";
     TooManyLearners FailedPrecondition "etcdserver: too many learner members in cluster";
     RequestTooLarge InvalidArgument "etcdserver: request is too large";
-    TooManyRequests ResourceExhausted "etcdserver: too many requests";
+    TooManyRequests Unknown "etcdserver: too many requests";
     RootUserNotExist FailedPrecondition "etcdserver: root user does not exist";
     RootRoleNotExist FailedPrecondition "etcdserver: root user does not have root role";
     UserAlreadyExist FailedPrecondition "etcdserver: user name already exists";
@@ -106,6 +106,23 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// The status of what checks who asks without translating errors: maintenance
+    /// (`AuthInfoFromCtx` and `IsAdminPermitted` in server/etcdserver/api/v3rpc/maintenance.go).
+    #[must_use]
+    pub fn untranslated(self) -> Status {
+        let text = match self {
+            Self::InvalidAuthToken => "auth: invalid auth token",
+            Self::UserEmpty => "auth: user name is empty",
+            Self::UserNotFound => "auth: user not found",
+            Self::PermissionDenied => "auth: permission denied",
+            Self::AuthOldRevision => "auth: revision in header is old",
+            _ => return self.into(),
+        };
+        Status::unknown(text)
+    }
+}
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {

@@ -5,7 +5,7 @@ mod cluster;
 
 use std::time::Duration;
 
-use cluster::{Cluster, agree, eventually, leader, put};
+use cluster::{Cluster, agree, eventually, leader, put, send_away};
 use fail::FailScenario;
 use store::bugs::{Bug, Bugs};
 
@@ -45,9 +45,7 @@ async fn a_database_that_was_received_before_a_crash_is_taken_over_after_it() {
     (cluster.snapshot_count, cluster.catchup_entries) = (10, 2);
     let mut members = cluster.start_all().await;
     leader(&members).await;
-    let away = members.pop().unwrap();
-    away.node.stop().await;
-    drop(away);
+    send_away(&mut members).await;
     let mut values = Vec::new();
     for i in 0..50 {
         values.push(format!("v{i}"));

@@ -247,10 +247,16 @@ impl Cluster {
     /// Starts a stopped member again on its data.
     ///
     /// # Errors
-    /// When it runs, or cannot be started.
+    /// When it runs, has been removed from the cluster, or cannot be started.
     pub async fn restart(&self, name: &str) -> anyhow::Result<()> {
         if self.is_running(name).await {
             bail!("{name} is running");
+        }
+        {
+            let mut members = self.inner.members.lock().await;
+            if find_mut(&mut members, name)?.life == Life::Removed {
+                bail!("{name} has been removed from the cluster: it cannot come back");
+            }
         }
         self.spawn(name).await
     }

@@ -1,6 +1,6 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use super::key_index::{Found, KeyIndex};
 use super::revision::Revision;
@@ -14,7 +14,7 @@ pub(super) struct Keys<'a> {
     pub(super) end: &'a [u8],
 }
 
-impl<'a> Keys<'a> {
+impl Keys<'_> {
     pub(super) fn contains(self, key: &[u8]) -> bool {
         match self.end {
             [] => key == self.key,
@@ -24,7 +24,7 @@ impl<'a> Keys<'a> {
     }
 
     /// `None` when there can be no such key.
-    fn bounds(self) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+    fn bounds(&self) -> Option<impl RangeBounds<[u8]>> {
         let end = match self.end {
             [] => Bound::Included(self.key),
             [0] => Bound::Unbounded,

@@ -32,7 +32,9 @@ pub(super) async fn start(
     mut machine: Box<dyn Machine>,
     answer: Arc<dyn Answer>,
 ) -> anyhow::Result<Node> {
+    std::fs::create_dir_all(&options.data_dir)?;
     let snapshots = Snapshots::open(options.data_dir.join("member").join("snap"))?;
+    wal::sync_dir(&options.data_dir)?;
     let (wal, memory) = open(&options, &snapshots)?;
     let mark = memory.mark().clone();
     take_over(&mark, machine.as_mut(), &snapshots)?;
@@ -40,7 +42,10 @@ pub(super) async fn start(
     snapshots.release(consistent)?;
 
     let config = config(&options, mark.index);
-    let election_ticks = config.election_tick;
+    // As etcd (adjustTicks, server/etcdserver/server.go): where there may be a leader already, its
+    // heartbeat is given a chance to come first.
+    let fresh = memory.hard_state().term <= 1 && !options.join;
+    let head_start = config.election_tick - if fresh { 1 } else { 2 };
     let raft = RawNode::new(&config, memory, &lines::logger(options.id))?;
     let hard_state = raft.raft.hard_state();
     let shared = Arc::new(Shared {
@@ -92,7 +97,7 @@ pub(super) async fn start(
             options.bugs.has(Bug::StaleReadIndex),
         ),
         heartbeat: options.heartbeat,
-        election_ticks,
+        head_start,
         catchup_entries: options.catchup_entries,
         bugs: options.bugs,
         state: State::default(),

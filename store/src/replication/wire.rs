@@ -78,25 +78,30 @@ impl Change {
         use prost::Message as _;
         use protobuf::Message as _;
         let bytes = self.encode_to_vec();
-        let mut entry = Entry::default();
         if self.kind() == Kind::Update {
-            entry.context = bytes.into();
-            return entry;
+            return Entry {
+                context: bytes.into(),
+                ..Entry::default()
+            };
         }
-        let mut raft = raft::eraftpb::ConfChange::default();
-        raft.node_id = self.id;
-        raft.context = bytes.into();
+        let mut raft = raft::eraftpb::ConfChange {
+            node_id: self.id,
+            context: bytes.into(),
+            ..raft::eraftpb::ConfChange::default()
+        };
         raft.set_change_type(match self.kind() {
             Kind::Remove => ConfChangeType::RemoveNode,
             _ if self.learner => ConfChangeType::AddLearnerNode,
             _ => ConfChangeType::AddNode,
         });
-        entry.set_entry_type(EntryType::EntryConfChange);
-        entry.data = raft
+        let data = raft
             .write_to_bytes()
-            .expect("a message in memory can be encoded")
-            .into();
-        entry
+            .expect("a message in memory can be encoded");
+        Entry {
+            entry_type: EntryType::EntryConfChange,
+            data: data.into(),
+            ..Entry::default()
+        }
     }
 }
 

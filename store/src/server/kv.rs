@@ -116,11 +116,13 @@ fn is_within(request: &pb::RangeRequest, kv: &KeyValue) -> bool {
 
 fn sort(request: &pb::RangeRequest, kvs: &mut [KeyValue]) {
     let target = request.sort_target();
-    let order = match request.sort_order() {
+    let order = match SortOrder::try_from(request.sort_order) {
         // They come in key order; any other target is sorted upwards if nothing is said.
-        SortOrder::None if target == SortTarget::Key => return,
-        SortOrder::None => SortOrder::Ascend,
-        order => order,
+        Ok(SortOrder::None) if target == SortTarget::Key => return,
+        Ok(SortOrder::None) => SortOrder::Ascend,
+        Ok(order) => order,
+        // As in etcd, an order that there is not is none.
+        Err(_) => return,
     };
     kvs.sort_by(|a, b| {
         let ordering = match target {

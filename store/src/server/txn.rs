@@ -188,7 +188,7 @@ fn holds(from: &impl Read, compare: &pb::Compare) -> bool {
         return false;
     };
     if found.kvs.is_empty() {
-        return compare.target() != CompareTarget::Value
+        return compare.target != i32::from(CompareTarget::Value)
             && holds_for(compare, &KeyValue::default());
     }
     found.kvs.iter().all(|kv| holds_for(compare, kv))
@@ -197,7 +197,10 @@ fn holds(from: &impl Read, compare: &pb::Compare) -> bool {
 fn holds_for(compare: &pb::Compare, kv: &KeyValue) -> bool {
     let union = compare.target_union.as_ref();
     // What is not of the target's kind counts as nothing.
-    let ordering = match compare.target() {
+    let Ok(target) = CompareTarget::try_from(compare.target) else {
+        return holds_by(compare, Ordering::Equal);
+    };
+    let ordering = match target {
         CompareTarget::Value => {
             let value = match union {
                 Some(TargetUnion::Value(value)) => value.as_slice(),
@@ -222,11 +225,17 @@ fn holds_for(compare: &pb::Compare, kv: &KeyValue) -> bool {
             _ => 0,
         }),
     };
-    match compare.result() {
-        CompareResult::Equal => ordering == Ordering::Equal,
-        CompareResult::NotEqual => ordering != Ordering::Equal,
-        CompareResult::Greater => ordering == Ordering::Greater,
-        CompareResult::Less => ordering == Ordering::Less,
+    holds_by(compare, ordering)
+}
+
+/// As in etcd, a result that there is not always holds, and a target that there is not is equal.
+fn holds_by(compare: &pb::Compare, ordering: Ordering) -> bool {
+    match CompareResult::try_from(compare.result) {
+        Ok(CompareResult::Equal) => ordering == Ordering::Equal,
+        Ok(CompareResult::NotEqual) => ordering != Ordering::Equal,
+        Ok(CompareResult::Greater) => ordering == Ordering::Greater,
+        Ok(CompareResult::Less) => ordering == Ordering::Less,
+        Err(_) => true,
     }
 }
 

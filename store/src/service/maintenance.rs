@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::pb::etcdserverpb as pb;
+use api::pb::etcdserverpb::downgrade_request::DowngradeAction;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +19,13 @@ use crate::{ETCD_VERSION, Error};
 
 /// So much of a snapshot is sent at once.
 const PIECE: usize = 32 << 10;
+
+/// The cluster's version, and the one it could go back to.
+const CLUSTER_VERSION: &str = "3.5.0";
+const DOWNGRADE_TO: (u64, u64) = (3, 4);
+const BAD_DOWNGRADE_VERSION: &str = "etcdserver: wrong downgrade target version format";
+const BAD_DOWNGRADE_TARGET: &str = "etcdserver: invalid downgrade target version";
+const NO_DOWNGRADE: &str = "etcdserver: no inflight downgrade job";
 
 /// The service.
 pub struct MaintenanceService(Arc<Server>);
@@ -38,6 +46,15 @@ async fn aside<R: Send + 'static>(
     let server = Arc::clone(server);
     let done = tokio::task::spawn_blocking(move || work(&server)).await;
     done.map_err(|error| Status::internal(error.to_string()))
+}
+
+/// Of a version like 3.4.0, or 3.4 as etcd takes it, too.
+fn major_minor(version: &str) -> Option<(u64, u64)> {
+    let parts: Option<Vec<u64>> = version.split('.').map(|part| part.parse().ok()).collect();
+    match parts?[..] {
+        [major, minor] | [major, minor, _] => Some((major, minor)),
+        _ => None,
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Status {
@@ -96,7 +113,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::DefragmentRequest>,
     ) -> Result<Response<pb::DefragmentResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller)?;
+        self.0.admin(&caller).map_err(Error::untranslated)?;
         crate::info!("starting defragment");
         let done = aside(&self.0, |server| server.backend().defragment()).await?;
         done.map_err(|error| {
@@ -112,7 +129,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::HashRequest>,
     ) -> Result<Response<pb::HashResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller)?;
+        self.0.admin(&caller).map_err(Error::untranslated)?;
         let hash = aside(&self.0, |server| server.backend().hash()).await?;
         let header = Some(self.0.header());
         Ok(Response::new(pb::HashResponse { header, hash }))
@@ -123,7 +140,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::HashKvRequest>,
     ) -> Result<Response<pb::HashKvResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller)?;
+        self.0.admin(&caller).map_err(Error::untranslated)?;
         let rev = request.get_ref().revision;
         let hash = aside(&self.0, move |server| server.store().hash_kv(rev)).await??;
         let mut header = self.0.header_without_revision();
@@ -142,7 +159,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
         let caller = admit(&self.0, &request, true)?;
-        self.0.admin(&caller)?;
+        self.0.admin(&caller).map_err(Error::untranslated)?;
         let server = Arc::clone(&self.0);
         let (out, responses) = mpsc::channel(4);
         tokio::task::spawn_blocking(move || {
@@ -168,9 +185,30 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::DowngradeRequest>,
     ) -> Result<Response<pb::DowngradeResponse>, Status> {
         admit(&self.0, &request, false)?;
-        Err(Status::unimplemented(
-            "gauntlet's embedded store has one version only",
-        ))
+        let pb::DowngradeRequest { action, version } = request.into_inner();
+        match DowngradeAction::try_from(action) {
+            Ok(DowngradeAction::Validate) => {
+                let (major, minor) = major_minor(&version)
+                    .ok_or_else(|| Status::invalid_argument(BAD_DOWNGRADE_VERSION))?;
+                self.0.barrier().await?;
+                if (major, minor) != DOWNGRADE_TO {
+                    return Err(Status::invalid_argument(BAD_DOWNGRADE_TARGET));
+                }
+                Ok(Response::new(pb::DowngradeResponse {
+                    header: None,
+                    version: CLUSTER_VERSION.into(),
+                }))
+            }
+            Ok(DowngradeAction::Enable) => Err(Status::unimplemented(
+                "gauntlet's embedded store has one version only",
+            )),
+            // None can be under way.
+            Ok(DowngradeAction::Cancel) => {
+                self.0.barrier().await?;
+                Err(Status::failed_precondition(NO_DOWNGRADE))
+            }
+            Err(_) => Err(Status::unknown("etcdserver: unknown method")),
+        }
     }
 }
 

@@ -263,7 +263,8 @@ impl<H: Host> Session<H> {
             } => {
                 // etcd leaves the revision out here.
                 let mut response = self.response(watch_id, 0);
-                response.canceled = true;
+                // As in etcd, where revision 0 was compacted a watch from before ends silently.
+                response.canceled = compact_rev != 0;
                 response.compact_revision = compact_rev;
                 self.prepare(response, None).await?
             }

@@ -229,11 +229,8 @@ pub(crate) fn peer(id: u64, learner: bool) -> Peer {
 }
 
 pub(crate) fn address(peer: &Peer) -> SocketAddr {
-    peer.urls[0]
-        .strip_prefix("http://")
-        .unwrap()
-        .parse()
-        .unwrap()
+    let (_, address) = peer.urls[0].split_once("://").unwrap();
+    address.parse().unwrap()
 }
 
 /// Waits until something is so.
@@ -262,6 +259,18 @@ pub(crate) async fn leader(members: &[Member]) -> usize {
     })
     .await;
     at
+}
+
+/// Ends the last member; the others have a leader among them when it comes back.
+pub(crate) async fn send_away(members: &mut Vec<Member>) {
+    let away = members.pop().unwrap();
+    away.node.stop().await;
+    let gone = members.len() as u64 + 1;
+    eventually("a leader among the others", || {
+        let mut leaders = members.iter().map(|m| m.node.status().leader);
+        leaders.all(|leader| leader != 0 && leader != gone)
+    })
+    .await;
 }
 
 /// Proposes and waits until the same member has applied it.

@@ -71,7 +71,8 @@ pub(super) struct Driver {
     pub(super) tasks: Sender<Task>,
     pub(super) reads: Reads,
     pub(super) heartbeat: Duration,
-    pub(super) election_ticks: usize,
+    /// Ticks that the first election need not wait for.
+    pub(super) head_start: usize,
     pub(super) catchup_entries: u64,
     pub(super) bugs: Bugs,
     pub(super) state: State,
@@ -204,7 +205,7 @@ impl Driver {
     /// whole timeout (etcd: `--initial-election-tick-advance`).
     fn advance_ticks(&mut self) {
         if !std::mem::replace(&mut self.state.advanced, true) && self.raft.raft.leader_id == 0 {
-            for _ in 1..self.election_ticks {
+            for _ in 0..self.head_start {
                 self.raft.tick();
             }
         }

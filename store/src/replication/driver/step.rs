@@ -176,9 +176,13 @@ impl Driver {
         let sent = self.state.last_snapshot_sent;
         let busy = self.state.sending_snapshots > 0
             || sent.is_some_and(|at| at.elapsed() < RELEASE_AFTER_SNAPSHOT);
-        let keep = if busy { 0 } else { index };
-        let upto = keep.saturating_sub(self.catchup_entries);
+        let upto = match busy {
+            true => 0,
+            false => index.saturating_sub(self.catchup_entries),
+        };
         self.raft.mut_store().compact(mark, upto);
-        crate::info!("compacted Raft logs", "compact-index": upto);
+        if upto > 0 {
+            crate::info!("compacted Raft logs", "compact-index": upto);
+        }
     }
 }

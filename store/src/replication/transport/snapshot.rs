@@ -41,8 +41,10 @@ pub(super) fn send(links: &Links, message: eraftpb::Message, path: PathBuf) {
         }
         // It would block this thread where there is no room.
         let commands = links.0.commands.clone();
-        let told = move || commands.send(Command::SnapshotSent { to, ok });
-        // Raft's thread may have ended.
+        let told = move || {
+            // Raft's thread may have ended.
+            let _ = commands.send(Command::SnapshotSent { to, ok });
+        };
         let _ = tokio::task::spawn_blocking(told).await;
     });
 }

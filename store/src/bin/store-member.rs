@@ -1,4 +1,4 @@
-//! A member by itself, for tests: `member --name=… --data-dir=…`.
+//! A member by itself, for tests: `store-member --name=… --data-dir=…`.
 
 fn main() -> std::process::ExitCode {
     store::run(std::env::args_os().skip(1))
