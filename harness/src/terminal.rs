@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use checker::verdict::{Exit, Judgement, Verdict};
-use scenarios::plan::Plan;
+use scenarios::plan::{Plan, StoreKind};
 
 /// The name of a verdict in sentences and flags.
 #[must_use]
@@ -36,13 +36,16 @@ pub fn exit(judgement: &Judgement) -> Exit {
 pub fn header(plan: &Plan) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}: {}", plan.scenario, plan.title);
-    let _ = writeln!(
-        text,
-        "  store {} (version {}, sha256 {}…)",
-        plan.store.spec,
-        plan.store.version,
-        &plan.store.sha256.get(..12).unwrap_or(&plan.store.sha256)
-    );
+    let sha256 = plan.store.sha256.get(..12).unwrap_or(&plan.store.sha256);
+    let store = match plan.store.kind {
+        StoreKind::Etcd => format!("{} (version {}", plan.store.spec, plan.store.version),
+        StoreKind::Embedded | StoreKind::Command => format!("{} (", plan.store.told()),
+    };
+    let separator = if store.ends_with('(') { "" } else { ", " };
+    let _ = writeln!(text, "  store {store}{separator}sha256 {sha256}…)");
+    if !plan.store.without.is_empty() {
+        let _ = writeln!(text, "  without {}", plan.store.without.join(", "));
+    }
     let _ = writeln!(text, "  seed {}", plan.seed);
     if let Some(planted) = &plan.planted {
         let _ = writeln!(text, "  planted {}", scenarios::bugs::told(planted));

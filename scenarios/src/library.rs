@@ -29,6 +29,10 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "partitions",
         "power-loss",
         "endurance",
+        "watch-progress",
+        "watch-snapshot",
+        "watch-slow",
+        "watch-tombstone",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

@@ -77,7 +77,8 @@ pub(crate) struct TrafficSpec {
     /// Client number c of each member logs in as number c of these, round and round.
     pub(crate) users: Vec<String>,
     pub(crate) weights: Vec<(&'static str, Draw)>,
-    pub(crate) watchers: Vec<WatchersSpec>,
+    /// None leaves it to the profile.
+    pub(crate) watchers: Option<Vec<WatchersSpec>>,
 }
 
 /// Watchers that are alike.

@@ -59,6 +59,19 @@ fn unknown_field_of_a_step() {
 }
 
 #[test]
+fn watchers_start_somewhere_and_log_in_as_nobody() {
+    refused(
+        "[[traffic.watchers]]\nstart = [\"now\", \"futur\"]\n",
+        "my.toml:4:9: watchers 1: start: unknown \"futur\"; did you mean \"future\"? \
+         Allowed: past, now, future, compacted",
+    );
+    refused(
+        "[auth.users]\nalice = [\"k/\"]\n\n[[traffic.watchers]]\neach = 1\n",
+        "my.toml:6:3: traffic: watchers log in as nobody, so they go without [auth]",
+    );
+}
+
+#[test]
 fn armed_faults_say_where_and_what() {
     let arm =
         |rest: &str| format!("[[step]]\ndo = \"arm\"\ntarget = \"m1\"\nfault = \"f\"\n{rest}");
@@ -282,7 +295,7 @@ fn unknown_profile() {
     refused(
         "[traffic]\nprofile = \"writse\"\n",
         "my.toml:4:11: traffic: profile: unknown profile \"writse\"; did you mean \"writes\"? \
-         Allowed: default, writes, auth, lists",
+         Allowed: default, writes, auth, lists, watches",
     );
 }
 

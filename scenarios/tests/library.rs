@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use scenarios::plan::{Action, ExpectedVerdict, Plan};
+use scenarios::plan::{Action, ExpectedVerdict, Plan, WatchStart};
 use scenarios::{Overrides, Scenario, find, library, plan};
 
 fn plans(name: &str) -> impl Iterator<Item = Plan> {
@@ -223,6 +223,56 @@ fn expectations_follow_the_changelogs() {
         &["3.4.23", "3.5.1", "3.5.16", "3.6.0"],
         &["3.7.0"],
     );
+    broken(
+        "watch-progress",
+        &["3.4.23", "3.4.24", "3.5.0", "3.5.1", "3.5.7"],
+        &["3.4.25", "3.5.8", "3.5.16"],
+    );
+    broken(
+        "watch-snapshot",
+        &["3.4.23", "3.4.37", "3.5.0", "3.5.1", "3.5.16", "3.5.21"],
+        &["3.4.38", "3.5.22", "3.6.2"],
+    );
+    broken(
+        "watch-slow",
+        &["3.4.23", "3.4.30", "3.5.0", "3.5.1", "3.5.12"],
+        &["3.4.31", "3.5.13", "3.5.16"],
+    );
+    broken(
+        "watch-tombstone",
+        &["3.4.23", "3.4.33", "3.5.0", "3.5.1", "3.5.15"],
+        &["3.4.34", "3.5.16"],
+    );
+}
+
+#[test]
+fn every_member_has_the_watchers_of_the_file_or_else_of_the_profile() {
+    for plan in plans("watch-snapshot") {
+        for member in ["m1", "m2", "m3"] {
+            let of = |start| {
+                let own = plan.traffic.watchers.iter().filter(|w| w.member == member);
+                own.filter(|watcher| watcher.starts.contains(&start))
+                    .count()
+            };
+            assert_eq!((of(WatchStart::Past), of(WatchStart::Future)), (3, 6));
+        }
+        let clients = plan.traffic.clients.iter().map(|client| client.id);
+        let mut ids: Vec<_> = clients.collect();
+        ids.extend(plan.traffic.watchers.iter().map(|watcher| watcher.id));
+        assert_eq!(ids, (1..=ids.len() as u32).collect::<Vec<_>>());
+    }
+    for plan in plans("watch-slow") {
+        for watcher in &plan.traffic.watchers {
+            assert!((3_000..=4_000).contains(&watcher.slow_ms));
+            assert!((100..=400).contains(&watcher.pause_ms));
+        }
+    }
+    assert!(plans("watch-tombstone").all(|plan| plan.traffic.watchers.is_empty()));
+    let text = "name = \"w\"\ntitle = \"W\"\n[traffic]\nprofile = \"watches\"\n";
+    let scenario = Scenario::parse("w.toml", text).unwrap();
+    let plan = plan(&scenario, 1, &Overrides::default()).unwrap();
+    assert_eq!(plan.traffic.watchers.len(), 12);
+    assert_eq!(Plan::from_toml("plan.toml", &plan.to_toml()).unwrap(), plan);
 }
 
 #[test]

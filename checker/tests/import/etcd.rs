@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use checker::export::own_jsonl;
 use checker::import::judge::{Judged, Options};
 use checker::import::{EtcdHistory, Format, History, judge, read_bytes, read_path};
-use checker::verdict::{Exit, Verdict};
+use checker::verdict::{Exit, Guarantee, Verdict};
 
 /// One operation as Go writes it: `(client, call, return, input, output)`.
 type Op = (u32, u64, u64, String, String);
@@ -133,12 +133,12 @@ fn shown(kvs: &[String], count: i64, revision: i64) -> String {
 }
 
 const WATCH: &str = r#"{
-  "Request": {"Key": "", "Revision": 1, "WithPrefix": true, "WithProgressNotify": true, "WithPrevKV": true},
+  "Request": {"Key": "", "Revision": 5, "WithPrefix": true, "WithProgressNotify": true, "WithPrevKV": true},
   "Responses": [
     {"Events": [{"Type": "put-operation", "Key": "a", "Value": {"Value": "lost"}, "Revision": 5, "IsCreate": false,
                  "PrevValue": {"Value": {"Value": "2"}, "ModRevision": 3, "Version": 2}}],
      "Revision": 5, "Time": 400},
-    {"IsProgressNotify": true, "Revision": 9, "Time": 900}
+    {"IsProgressNotify": true, "Revision": 5, "Time": 900}
   ]
 }
 "#;
@@ -308,6 +308,31 @@ fn legal() -> Vec<Op> {
             (client, 100 * step + 10, 100 * step + 20, input, output)
         })
         .collect()
+}
+
+#[test]
+fn watches_of_a_report_are_judged_where_the_rest_holds() {
+    let broken = [
+        (
+            "\"Revision\": 5, \"Time\": 900",
+            "\"Revision\": 9, \"Time\": 900",
+            "bookmarkable",
+        ),
+        ("\"ModRevision\": 3", "\"ModRevision\": 2", "prev-kv"),
+        (
+            "\"Revision\": 5, \"WithPrefix\"",
+            "\"Revision\": 3, \"WithPrefix\"",
+            "resumable",
+        ),
+        ("\"IsCreate\": false", "\"IsCreate\": true", "prev-kv"),
+    ];
+    for (was, is, property) in broken {
+        let judged = judged(&read("watches", &legal(), &WATCH.replacen(was, is, 1)));
+        assert_eq!(judged.report.guarantee, Guarantee::Watch, "{judged:?}");
+        assert_eq!(judged.exit(), Exit::Violated);
+        let title = &judged.report.findings[0].title;
+        assert!(title.starts_with(property), "{title}");
+    }
 }
 
 #[test]

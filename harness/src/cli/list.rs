@@ -6,13 +6,38 @@ use scenarios::plan::ExpectedVerdict;
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// List the known bugs that `run --bug` can put back into a fixed release.
+    /// List the known bugs that `run --bug` can switch on in the embedded store, or put back into a
+    /// fixed release.
     #[arg(long)]
     bugs: bool,
 }
 
+/// The bugs of the embedded store, with the scenarios that catch them.
+fn list_embedded() {
+    println!("Switched on in the embedded store, with --store embedded:");
+    println!();
+    for bug in store::bugs::Bug::ALL {
+        println!("{bug}");
+        println!("    {}", bug.title());
+        if bug.id().parse::<u32>().is_ok() {
+            println!("    https://github.com/etcd-io/etcd/issues/{bug}");
+        }
+        let subject = scenarios::Subject::Embedded(Some(bug.id().into()));
+        for scenario in scenarios::library() {
+            if let Some(row) = scenarios::expectation(&scenario.expect, &subject) {
+                let broken = row.guarantees.join(" or ");
+                println!("    {} breaks {broken}", scenario.name);
+            }
+        }
+        println!();
+    }
+}
+
 pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     if args.bugs {
+        list_embedded();
+        println!("Put back into releases of etcd that have the fix, with --store etcd@VERSION:");
+        println!();
         for bug in scenarios::bugs::bugs() {
             println!("{} in {}", bug.issue, bug.versions);
             println!("    {}", bug.title);
@@ -38,7 +63,11 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
                 true => String::new(),
                 false => format!(" ({})", expect.guarantees.join(", ")),
             };
-            println!("    expected {verdict}{guarantees} on {}", expect.versions);
+            let of = match expect.bug.is_empty() {
+                true => format!("on {}", expect.versions),
+                false => format!("with --bug {}", expect.bug.join(" or ")),
+            };
+            println!("    expected {verdict}{guarantees} {of}");
         }
         println!();
     }

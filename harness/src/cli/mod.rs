@@ -11,6 +11,7 @@ mod planting;
 mod prune;
 mod reproduce;
 mod run;
+mod selftest;
 mod symbols;
 
 use std::ffi::OsString;
@@ -57,6 +58,9 @@ enum Verb {
     /// Run the plan of a run directory again and say whether its verdict comes back.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
+    /// Switch on each known bug of the embedded store and see that it is caught.
+    #[command(after_help = selftest::EXAMPLES)]
+    Selftest(selftest::Args),
     /// List the scenarios.
     List(list::Args),
     /// Install and find etcd releases.
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
         Verb::Report(args) => check::report(&args),
         Verb::History(verb) => history::main(&verb),
         Verb::Reproduce(args) => reproduce::main(&args),
+        Verb::Selftest(args) => selftest::main(&args),
         Verb::List(args) => list::main(&args),
         Verb::Etcd(verb) => etcd::main(verb),
         Verb::Model(args) => model::main(&args),

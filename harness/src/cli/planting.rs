@@ -24,7 +24,7 @@ pub(super) fn plant(plan: &mut Plan, id: &str) -> anyhow::Result<Planting> {
 }
 
 /// How a bug of the embedded store stands in a plan.
-fn of_embedded(bug: Bug) -> Planted {
+pub(super) fn of_embedded(bug: Bug) -> Planted {
     Planted {
         issue: bug.id().into(),
         title: bug.title().into(),

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use scenarios::plan::Profile;
 
 use super::lists::Lists;
+use super::tombstone::Tombstone;
 
 /// Leases a client keeps for puts, at most.
 const LEASES_KEPT_MAX: usize = 3;
@@ -30,10 +31,7 @@ pub(super) struct Draw {
     seen: BTreeMap<Bytes, KeyValue>,
     held: Vec<i64>,
     lists: Lists,
-    /// A delete whose revision is to be compacted.
-    tombstone: Option<Bytes>,
-    /// What to send next.
-    queued: Option<Request>,
+    tombstone: Tombstone,
 }
 
 impl Draw {
@@ -55,8 +53,7 @@ impl Draw {
             seen: BTreeMap::new(),
             held: Vec::new(),
             lists: Lists::new(seed, client, profile.keys),
-            tombstone: None,
-            queued: None,
+            tombstone: Tombstone::default(),
         }
     }
 
@@ -74,8 +71,8 @@ impl Draw {
         if let Some(append) = self.lists.take() {
             return Request::Txn(append);
         }
-        if let Some(queued) = self.queued.take() {
-            return queued;
+        if let Some(next) = self.tombstone.take() {
+            return next;
         }
         let mut point = self.rng.random_range(0..self.total);
         let mut name = "get";
@@ -186,11 +183,7 @@ impl Draw {
             "watch" => Request::Watch(self.watch()),
             "compact_delete" => {
                 let key = self.key();
-                self.tombstone = Some(key.clone());
-                Request::Delete(DeleteRequest {
-                    key,
-                    ..Default::default()
-                })
+                self.tombstone.delete(key)
             }
             other => unreachable!("weight {other:?} has no request"),
         }
@@ -363,7 +356,7 @@ impl Draw {
     /// Takes in what an answer shows.
     pub(super) fn learn(&mut self, request: &Request, outcome: &Outcome) {
         self.lists.learn(outcome);
-        self.queued = self.after_tombstone(request, outcome);
+        self.tombstone.learn(request, outcome);
         if let (Request::Compact { revision, .. }, Outcome::Ok { .. }) = (request, outcome) {
             self.compacted = self.compacted.max(*revision);
         }
@@ -410,28 +403,6 @@ impl Draw {
                 self.held.push(*id);
             }
             _ => {}
-        }
-    }
-
-    /// After a delete that is to be compacted: the compaction at its revision, then a watch from it.
-    fn after_tombstone(&mut self, request: &Request, outcome: &Outcome) -> Option<Request> {
-        let key = self.tombstone.take()?;
-        match (request, outcome.response()?) {
-            (Request::Delete(_), Response::Delete(answer)) if answer.deleted > 0 => {
-                self.tombstone = Some(key);
-                Some(Request::Compact {
-                    revision: answer.header.revision,
-                    physical: true,
-                })
-            }
-            (Request::Compact { revision, .. }, Response::Compact { .. }) => {
-                Some(Request::Watch(WatchRequest {
-                    key,
-                    start_revision: *revision,
-                    ..Default::default()
-                }))
-            }
-            _ => None,
         }
     }
 

@@ -8,6 +8,7 @@
 mod client;
 mod draw;
 mod lists;
+mod tombstone;
 mod watcher;
 mod watchers;
 

@@ -16,13 +16,10 @@ pub(super) fn watchers(
     clients: u32,
     log: &mut Log<'_>,
 ) -> Vec<WatcherPlan> {
-    let usual;
-    let groups = match spec.profile {
-        "watches" if spec.watchers.is_empty() => {
-            usual = usual_groups();
-            &usual
-        }
-        _ => &spec.watchers,
+    let groups = match (&spec.watchers, spec.profile) {
+        (Some(groups), _) => groups.clone(),
+        (None, "watches") => usual_groups(),
+        (None, _) => Vec::new(),
     };
     let mut plans = Vec::new();
     for (number, group) in groups.iter().enumerate() {

@@ -224,8 +224,7 @@ fn traffic(mut section: Section<'_>) -> TrafficSpec {
         weights: weights(section.section("weights")),
         watchers: section
             .take("watchers")
-            .map(|field| watchers::watchers(&field))
-            .unwrap_or_default(),
+            .map(|field| watchers::watchers(&field)),
     };
     section.finish();
     spec

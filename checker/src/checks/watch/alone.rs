@@ -260,7 +260,7 @@ impl<'a> Delivered<'a> {
                 .at_revisions(&[revision])
                 .of_key(&kv.key)
         };
-        if event.kind == EventKind::Put && kv.version > 0 {
+        if event.kind == EventKind::Put && kv.version > 0 && kv.create_revision > 0 {
             let made = kv.create_revision == revision;
             if (kv.version == 1) != made || kv.create_revision > revision {
                 self.breaches
@@ -281,8 +281,8 @@ impl<'a> Delivered<'a> {
         }
         let teller = Teller::Watch(watch.id, watch.member);
         match truth.tell(revision, &kv.key, Fact::of_event(event, teller)) {
-            Ok(()) => {}
-            Err(AtOdds::Writer(op)) => self.breaches.add(
+            None => {}
+            Some(AtOdds::Writer(op)) => self.breaches.add(
                 breach(
                     Property::Reliable,
                     format!("got {words}, which nobody wrote"),
@@ -295,7 +295,7 @@ impl<'a> Delivered<'a> {
                 ))
                 .cites(op.source),
             ),
-            Err(AtOdds::Fact(difference, fact)) => {
+            Some(AtOdds::Fact(difference, fact)) => {
                 let property = match difference {
                     Difference::Content => Property::Reliable,
                     Difference::Creation => Property::IsCreate,
@@ -373,7 +373,8 @@ impl<'a> Delivered<'a> {
         }
         let version_fits = kv.version == 0
             || before.version == 0
-            || (before.version + 1 == kv.version && before.create_revision == kv.create_revision);
+            || before.version + 1 == kv.version
+                && (before.create_revision == 0 || before.create_revision == kv.create_revision);
         if before.key != kv.key
             || before.mod_revision >= revision
             || event.kind == EventKind::Put && !version_fits
@@ -393,15 +394,15 @@ impl<'a> Delivered<'a> {
         let teller = Teller::Watch(watch.id, watch.member);
         let told = truth.tell(before.mod_revision, &kv.key, Fact::shown(before, teller));
         let broken = match told {
-            Ok(()) => return,
-            Err(AtOdds::Writer(op)) => wrong(format!(
+            None => return,
+            Some(AtOdds::Writer(op)) => wrong(format!(
                 "Revision {} was made by the {} through {}, which left the key alone.",
                 before.mod_revision,
                 op.name(),
                 op.member
             ))
             .cites(op.source),
-            Err(AtOdds::Fact(_, fact)) => wrong(format!(
+            Some(AtOdds::Fact(_, fact)) => wrong(format!(
                 "By {} revision {} is {}.",
                 fact.teller.words(),
                 before.mod_revision,
@@ -426,7 +427,8 @@ fn follows(before: &Event, event: &Event, watch: &Watch<'_>) -> Option<(Property
             missing("Between two deletes of a key there is a put.".to_owned())
         }
         (_, EventKind::Delete) => None,
-        _ if new.version == 0 || before.kind == EventKind::Put && old.version == 0 => None,
+        _ if new.version == 0 || new.create_revision == 0 => None,
+        _ if before.kind == EventKind::Put && old.version == 0 => None,
         (EventKind::Put, EventKind::Put) if new.create_revision == old.create_revision => {
             match new.version - old.version {
                 1 => None,

@@ -114,7 +114,8 @@ impl Breach {
     }
 }
 
-/// The breaches of one watch: the first of each property is told, the others are counted.
+/// The breaches of one watch: of each property the first is told, or the first that cites another
+/// operation, and the others are counted.
 #[derive(Default)]
 pub(super) struct Breaches {
     by_property: BTreeMap<Property, (Breach, usize)>,
@@ -122,10 +123,17 @@ pub(super) struct Breaches {
 
 impl Breaches {
     pub(super) fn add(&mut self, breach: Breach) {
-        self.by_property
-            .entry(breach.property)
-            .and_modify(|(_, more)| *more += 1)
-            .or_insert((breach, 0));
+        match self.by_property.get_mut(&breach.property) {
+            None => {
+                self.by_property.insert(breach.property, (breach, 0));
+            }
+            Some((told, more)) => {
+                *more += 1;
+                if told.sources.is_empty() && !breach.sources.is_empty() {
+                    *told = breach;
+                }
+            }
+        }
     }
 
     pub(super) fn findings(self, watch: &Watch<'_>) -> impl Iterator<Item = Finding> {

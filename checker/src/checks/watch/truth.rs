@@ -75,12 +75,12 @@ impl<'a> Fact<'a> {
     }
 
     pub(super) fn shown(kv: &'a KeyValue, teller: Teller<'a>) -> Self {
-        // Records of other tools have neither version nor lease.
-        let whole = kv.version > 0;
+        // Histories of other tools leave out leases, and with them some of the rest.
+        let whole = kv.create_revision > 0 && kv.version > 0;
         Self {
             kind: EventKind::Put,
             value: Some(&kv.value),
-            lease: whole.then_some(kv.lease),
+            lease: (whole || kv.lease != 0).then_some(kv.lease),
             create: known(kv.create_revision),
             version: known(kv.version),
             teller,
@@ -334,32 +334,32 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// Takes in what a watch says, unless something is at odds with it.
+    /// Takes in what a watch says, or tells what is at odds with it.
     pub(super) fn tell(
         &mut self,
         revision: i64,
         key: &'a Bytes,
         fact: Fact<'a>,
-    ) -> Result<(), AtOdds<'a>> {
+    ) -> Option<AtOdds<'a>> {
         if self.disputed.contains(&revision) {
-            return Ok(());
+            return None;
         }
         let facts = self.keys.entry(key).or_default();
         match facts.get_mut(&revision) {
             Some(other) => {
                 if let Some(difference) = other.difference(&fact) {
-                    return Err(AtOdds::Fact(difference, *other));
+                    return Some(AtOdds::Fact(difference, *other));
                 }
                 other.take_in(&fact);
             }
             None => {
                 if let Some((op, true)) = self.writers.get(&revision) {
-                    return Err(AtOdds::Writer(*op));
+                    return Some(AtOdds::Writer(*op));
                 }
                 facts.insert(revision, fact);
             }
         }
-        Ok(())
+        None
     }
 
     /// What is known of a key between two revisions, both excluded.

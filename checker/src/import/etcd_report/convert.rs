@@ -124,15 +124,26 @@ impl Converter {
                     "delete-operation" => EventKind::Delete,
                     other => return Err(place.error(format!("no event {other:?} is known"))),
                 };
+                // All that is said of the version is whether it is the first.
+                let made = kind == EventKind::Put && event.is_create;
+                let key = Bytes::from(event.key);
+                let prev_kv = event.prev_value.map(|before| KeyValue {
+                    key: key.clone(),
+                    value: value(before.value),
+                    mod_revision: before.mod_revision,
+                    version: before.version,
+                    ..KeyValue::default()
+                });
                 events.push(Event {
                     kind,
                     kv: KeyValue {
-                        key: Bytes::from(event.key),
+                        key,
                         value: value(event.value),
                         mod_revision: event.revision,
+                        version: i64::from(made),
                         ..KeyValue::default()
                     },
-                    prev_kv: None,
+                    prev_kv,
                 });
             }
             let response = WatchResponse {

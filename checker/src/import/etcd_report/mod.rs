@@ -126,7 +126,8 @@ pub fn read_operations(input: impl BufRead) -> Result<EtcdHistory, ImportError> 
     Ok(history)
 }
 
-/// Reads one client's `watch.json`. Its events only say what is likely; they are not judged.
+/// Reads one client's `watch.json`. Its events say what is likely to the order's search, and are judged
+/// where an order was found.
 ///
 /// # Errors
 ///

@@ -172,6 +172,16 @@ pub(super) struct KeyValue {
     pub version: i64,
 }
 
+/// What a key held before an event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct PreviousValue {
+    pub value: ValueOrHash,
+    pub mod_revision: i64,
+    /// 0 where it was not recorded.
+    pub version: i64,
+}
+
 /// One object of `watch.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -206,6 +216,8 @@ pub(super) struct WatchResponse {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct WatchEvent {
+    pub is_create: bool,
+    pub prev_value: Option<PreviousValue>,
     pub r#type: String,
     pub key: String,
     pub value: ValueOrHash,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::{Judged, Options, regardless, withhold};
+use crate::checks::{Run, watch};
 use crate::history::{Invoke, RangeRequest, RangeResponse, Record, Request, Response};
 use crate::import::EtcdHistory;
 use crate::import::etcd_report::partial::{Compactions, Completed, complete};
@@ -73,6 +74,7 @@ pub(super) fn judge(history: &EtcdHistory, options: &Options<'_>) -> Judged {
     {
         may_lack_writes(&mut report);
     }
+    watches(history, &mut report);
     place(history, &completed.inferred, &mut report);
     Judged {
         model: "etcd",
@@ -98,6 +100,23 @@ fn without_compactions(
         );
     }
     second
+}
+
+/// Judges the watches of a report, where everything else fits one order, as etcd's test does. What
+/// compacted the store is not always in it.
+fn watches(history: &EtcdHistory, report: &mut CheckReport) {
+    if !history.is_partial || report.verdict != Verdict::Holds {
+        return;
+    }
+    let judged = watch::check(&Run {
+        foreign_compactions: true,
+        ..Run::whole(&history.records, &[], &history.observations)
+    });
+    match judged.verdict {
+        Verdict::Violated => *report = judged,
+        Verdict::Holds => report.figures.extend(judged.figures),
+        Verdict::Inconclusive | Verdict::NotRun => {}
+    }
 }
 
 /// What was persisted must be in the order.
