@@ -14,15 +14,13 @@ use crate::bugs::{Bug, Bugs};
 #[command(
     name = "gauntlet store",
     about = "A member of an embedded etcd-compatible store, in which known bugs can be switched on",
-    version = VERSION,
-    args_override_self = true,
-    disable_version_flag = true,
+    args_override_self = true
 )]
 #[allow(missing_docs)]
 pub struct Flags {
     /// Print the version and exit
-    #[arg(long, action = clap::ArgAction::Version)]
-    version: Option<bool>,
+    #[arg(long)]
+    pub version: bool,
     /// Switch on a bug, by its number among etcd's issues or its name; may be repeated
     #[arg(long = "bug", value_name = "ID")]
     bugs: Vec<Bug>,
@@ -144,13 +142,6 @@ pub struct Flags {
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     peer_client_cert_auth: bool,
 }
-
-const VERSION: &str = concat!(
-    "3.5.16\n",
-    "gauntlet's embedded store ",
-    env!("CARGO_PKG_VERSION"),
-    ": behaves as this release does"
-);
 
 /// `--initial-cluster-state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -24,12 +24,18 @@ const THREADS: usize = 4;
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = std::iter::once("etcd".into()).chain(args);
     let config = match Flags::try_parse_from(args) {
+        Ok(flags) if flags.version => {
+            println!("etcd Version: {}", crate::ETCD_VERSION);
+            let version = env!("CARGO_PKG_VERSION");
+            println!("gauntlet's embedded store {version}, which behaves as that release does");
+            return ExitCode::SUCCESS;
+        }
         Ok(flags) => flags.settle(),
         Err(error) => {
             // Where it cannot be printed nobody reads it.
             let _ = error.print();
             return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                ErrorKind::DisplayHelp => ExitCode::SUCCESS,
                 _ => ExitCode::from(USAGE),
             };
         }

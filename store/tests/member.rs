@@ -431,3 +431,42 @@ async fn users_do_what_they_may() {
     cluster.ready(2).await;
     assert!(cluster.agree(&[0, 1, 2]).await);
 }
+
+#[test]
+fn wrong_flags_are_told_and_so_is_the_version() {
+    let run = |args: &[&str]| {
+        let binary = env!("CARGO_BIN_EXE_store-member");
+        std::process::Command::new(binary)
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    let version = run(&["--version"]);
+    assert!(version.status.success());
+    let text = String::from_utf8(version.stdout).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("etcd Version: 3.5.16"));
+    assert!(lines.next().unwrap().contains("gauntlet's embedded store"));
+    for (args, said) in [
+        (["--no-such-flag"], "--no-such-flag"),
+        (["--bug=1"], "no such bug"),
+        (["--election-timeout=200"], "at least as 5 times"),
+    ] {
+        let refused = run(&args);
+        assert_eq!(refused.status.code(), Some(64), "{args:?}");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(told.contains(said), "{told}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let refused = run(&[
+        &format!("--data-dir={}", dir.path().display()),
+        &format!(
+            "--listen-client-urls=http://{}",
+            taken.local_addr().unwrap()
+        ),
+    ]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("\"level\":\"fatal\""), "{told}");
+}

@@ -75,7 +75,6 @@ impl Server {
 
     pub(super) async fn standing_here(&self, id: i64) -> Result<LeaseStanding, Error> {
         self.still_leads().await?;
-        fail::fail_point!("beforeLookupWhenLeaseTimeToLive");
         let standing = self.lessor.standing(id)?;
         // What a member says that was deposed meanwhile is no more than a guess.
         if self.leads() {

@@ -168,7 +168,7 @@ impl Members {
             Coming::New => {
                 (started == 1 && voters.len() == 1) || started > voters.len().div_ceil(2)
             }
-            Coming::Learner => started + 1 > (voters.len() + 1) / 2,
+            Coming::Learner => started + 1 > voters.len().div_ceil(2),
         }
     }
 

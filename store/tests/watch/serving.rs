@@ -96,19 +96,7 @@ impl Serving {
         &self,
         metadata: &[(&'static str, &str)],
     ) -> Result<Client, Status> {
-        let client = WatchClient::connect(format!("http://{}", self.address)).await;
-        let (to, requests) = mpsc::channel(16);
-        let mut request = Request::new(ReceiverStream::new(requests));
-        for (name, value) in metadata {
-            request
-                .metadata_mut()
-                .insert(*name, value.parse().expect("ascii"));
-        }
-        let mut client = client
-            .expect("a connection")
-            .max_decoding_message_size(64 << 20);
-        let from = client.watch(request).await?.into_inner();
-        Ok(Client { to, from })
+        Client::open(format!("http://{}", self.address), metadata).await
     }
 }
 
@@ -118,6 +106,23 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A stream of the member at `url`.
+    pub(crate) async fn open(
+        url: String,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<Self, Status> {
+        let client = WatchClient::connect(url).await.expect("a connection");
+        let (to, requests) = mpsc::channel(16);
+        let mut request = Request::new(ReceiverStream::new(requests));
+        for (name, value) in metadata {
+            let value = value.parse().expect("ascii");
+            request.metadata_mut().insert(*name, value);
+        }
+        let mut client = client.max_decoding_message_size(64 << 20);
+        let from = client.watch(request).await?.into_inner();
+        Ok(Self { to, from })
+    }
+
     pub(crate) async fn ask(&self, request: RequestUnion) {
         let request_union = Some(request);
         self.to

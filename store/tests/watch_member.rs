@@ -1,0 +1,226 @@
+//! Watches of members as processes, in a cluster.
+#![allow(clippy::unwrap_used)]
+
+mod member_support;
+#[allow(dead_code)]
+#[path = "watch/serving.rs"]
+mod serving;
+#[allow(dead_code)]
+#[path = "watch/support.rs"]
+mod support;
+
+use std::process::Command;
+
+use api::pb::authpb::{Permission, permission::Type};
+use api::pb::etcdserverpb as pb;
+use member_support::Cluster;
+use serving::{Client, create, create_all, revision};
+use support::revisions_of;
+use tonic::Code;
+
+async fn watch(
+    cluster: &Cluster,
+    at: usize,
+    create: pb::WatchCreateRequest,
+    metadata: &[(&'static str, &str)],
+) -> (Client, pb::WatchResponse) {
+    let url = cluster.members[at].client_url();
+    let mut client = Client::open(url, metadata).await.unwrap();
+    let answer = client.create(create).await;
+    (client, answer)
+}
+
+/// Revisions of events, up to this one.
+async fn hear(client: &mut Client, last: i64) -> Vec<i64> {
+    let mut heard = Vec::new();
+    while heard.last() < Some(&last) {
+        heard.extend(revisions_of(&client.next().await.events));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_members_tell_the_same_history_over_a_change_of_leader() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let leader = cluster.leader().await;
+    let followers = [(leader + 1) % 3, (leader + 2) % 3];
+    let mut watches = Vec::new();
+    for at in followers {
+        watches.push(watch(&cluster, at, create_all(2), &[]).await.0);
+    }
+    for number in 0..50 {
+        let at = followers[number % 2];
+        cluster
+            .put(at, &format!("k{}", number % 5), "x")
+            .await
+            .unwrap();
+    }
+    cluster.kill(leader);
+    let mut last = 0;
+    while last == 0 {
+        // Whether one that failed took effect is not known, and does not matter here.
+        last = cluster
+            .put(followers[0], "after", "x")
+            .await
+            .unwrap_or_default();
+    }
+    for client in &mut watches {
+        assert_eq!(hear(client, last).await, (2..=last).collect::<Vec<_>>());
+        client.progress().await;
+        let progress = client.next().await;
+        assert_eq!((progress.watch_id, revision(&progress)), (-1, last));
+    }
+}
+
+/// What two watches of a follower hear, one from the first revision and one from the third to come
+/// after it is back, when the follower stands still until only a snapshot can bring it up. Gives
+/// both, and the revision that the snapshot had at least.
+async fn over_a_snapshot(flags: &[&str]) -> (Vec<i64>, Vec<i64>, i64) {
+    let base = [
+        "--snapshot-count=10",
+        "--experimental-snapshot-catchup-entries=1",
+    ];
+    let cluster = Cluster::start(3, &[&base[..], flags].concat()).await;
+    let leader = cluster.leader().await;
+    let follower = (leader + 1) % 3;
+    cluster.put(leader, "a", "x").await.unwrap();
+    let (mut now, _) = watch(&cluster, follower, create_all(0), &[]).await;
+    let before = cluster.put(leader, "a", "x").await.unwrap();
+    assert_eq!(hear(&mut now, before).await, [before]);
+    const MANY: i64 = 700;
+    let start = before + MANY + 3;
+    let (mut later, _) = watch(&cluster, follower, create_all(start), &[]).await;
+
+    let signal = |name: &str| {
+        let pid = cluster.members[follower].pid().to_string();
+        let done = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(done.success());
+    };
+    signal("-STOP");
+    let value = "v".repeat(16 << 10);
+    let kv = cluster.members[leader].kv();
+    let writers = (0..10).map(|writer| {
+        let (mut kv, value) = (kv.clone(), value.clone());
+        tokio::spawn(async move {
+            for _ in 0..MANY / 10 {
+                let put = pb::PutRequest {
+                    key: format!("k{writer}").into(),
+                    value: value.clone().into(),
+                    ..Default::default()
+                };
+                kv.put(put).await.unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    signal("-CONT");
+    let mut heard = hear(&mut now, before + MANY).await;
+    assert!(cluster.log(follower).contains("\"applied snapshot\""));
+    heard.insert(0, before);
+    for _ in 0..4 {
+        cluster.put(leader, "a", "y").await.unwrap();
+    }
+    heard.extend(hear(&mut now, start + 1).await);
+    let late = hear(&mut later, start + 1).await;
+    (heard, late, before)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_outlive_a_snapshot() {
+    let (heard, late, first) = over_a_snapshot(&[]).await;
+    let last = *heard.last().unwrap();
+    assert_eq!(heard, (first..=last).collect::<Vec<_>>());
+    assert_eq!(late, [last - 1, last]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_15271_and_20221_show_over_a_snapshot() {
+    let (heard, _, first) = over_a_snapshot(&["--bug=15271"]).await;
+    assert_eq!(heard.iter().filter(|rev| **rev == first).count(), 2);
+    let (_, late, _) = over_a_snapshot(&["--bug=20221"]).await;
+    assert!(late.len() > 2, "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_requires_a_leader_ends_without_quorum() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let (mut plain, _) = watch(&cluster, 0, create_all(0), &[]).await;
+    let (mut strict, _) = watch(&cluster, 0, create_all(0), &[("hasleader", "true")]).await;
+    cluster.kill(1);
+    cluster.kill(2);
+    let end = strict.end().await;
+    assert_eq!(
+        (end.code(), end.message()),
+        (Code::Unavailable, "etcdserver: no leader")
+    );
+    plain.nothing().await;
+    cluster.run(1, "new", &[]);
+    cluster.ready(1).await;
+    let put = cluster.put(0, "a", "x").await.unwrap();
+    assert_eq!(hear(&mut plain, put).await, [put]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_watches_what_he_may_read() {
+    let cluster = Cluster::start(1, &[]).await;
+    let mut auth = cluster.members[0].auth();
+    for name in ["root", "alice"] {
+        let user = pb::AuthUserAddRequest {
+            name: name.into(),
+            password: "secret".into(),
+            ..Default::default()
+        };
+        auth.user_add(user).await.unwrap();
+        let role = pb::AuthRoleAddRequest { name: name.into() };
+        auth.role_add(role).await.unwrap();
+        let grant = pb::AuthUserGrantRoleRequest {
+            user: name.into(),
+            role: name.into(),
+        };
+        auth.user_grant_role(grant).await.unwrap();
+    }
+    let permission = pb::AuthRoleGrantPermissionRequest {
+        name: "alice".into(),
+        perm: Some(Permission {
+            perm_type: Type::Read.into(),
+            key: b"a".to_vec(),
+            range_end: b"b".to_vec(),
+        }),
+    };
+    auth.role_grant_permission(permission).await.unwrap();
+    auth.auth_enable(pb::AuthEnableRequest {}).await.unwrap();
+    let alice = pb::AuthenticateRequest {
+        name: "alice".into(),
+        password: "secret".into(),
+    };
+    let token = auth.authenticate(alice).await.unwrap().into_inner().token;
+
+    let refusals = [
+        (
+            vec![("token", token.as_str())],
+            "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+        ),
+        (
+            vec![("token", "nonsense.1")],
+            "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
+        ),
+        (
+            vec![],
+            "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
+        ),
+    ];
+    for (metadata, reason) in refusals {
+        let (_, refused) = watch(&cluster, 0, create_all(0), &metadata).await;
+        assert!(refused.created && refused.canceled);
+        assert_eq!(
+            (refused.watch_id, refused.cancel_reason.as_str()),
+            (-1, reason)
+        );
+    }
+    let mut own = create("a");
+    own.range_end = b"b".to_vec();
+    let (_, allowed) = watch(&cluster, 0, own, &[("token", &token)]).await;
+    assert!(allowed.created && !allowed.canceled, "{allowed:?}");
+}
