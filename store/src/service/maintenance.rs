@@ -195,7 +195,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
                     return Err(Status::invalid_argument(BAD_DOWNGRADE_TARGET));
                 }
                 Ok(Response::new(pb::DowngradeResponse {
-                    header: None,
+                    header: Some(self.0.header()),
                     version: CLUSTER_VERSION.into(),
                 }))
             }
