@@ -28,6 +28,13 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "wal-crash",
         "partitions",
         "power-loss",
+        "compact-crash",
+        "defrag-snapshot",
+        "read-index",
+        "auth-crash",
+        "lease-keepalive",
+        "deposed-leader",
+        "learner",
         "endurance",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
