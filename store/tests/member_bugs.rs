@@ -15,26 +15,23 @@ async fn killed_between_index_and_data(flags: &[&str]) -> Vec<String> {
     let mut cluster = Cluster::start(1, flags).await;
     cluster.put(0, "a", "first").await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    cluster.members[0].failpoint("applyBeforeData", "sleep(600)");
-    let mut kv = cluster.members[0].kv();
+    cluster.members[0].failpoint("applyBeforeData", "sleep(2000)");
     let put = |key: &str| pb::PutRequest {
         key: key.into(),
         value: key.into(),
         ..Default::default()
     };
+    let (mut kv, mut other) = (cluster.members[0].kv(), cluster.members[0].kv());
     let (one, two) = (put("b"), put("c"));
-    let mut other = kv.clone();
-    let both = tokio::spawn(async move {
-        let (one, two) = tokio::join!(kv.put(one), async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            other.put(two).await
-        });
-        (one.is_ok(), two.is_ok())
+    let second = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        other.put(two).await
     });
-    // The first is applied after 600 ms; its pair is committed, by the timer, in the second's wait.
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    kv.put(one).await.unwrap();
+    // The first's pair is committed, by the timer, while the second waits.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     cluster.kill(0);
-    assert_eq!(both.await.unwrap(), (true, false));
+    second.await.unwrap().unwrap_err();
     cluster.restart(0).await;
     cluster.get(0, "").await.unwrap()
 }
@@ -96,7 +93,7 @@ async fn planted_18667_makes_members_differ() {
 async fn previous_of_the_second(flags: &[&str]) -> Vec<u8> {
     let cluster = Cluster::start(1, flags).await;
     cluster.put(0, "a", "0").await.unwrap();
-    cluster.members[0].failpoint("applyBeforeData", "sleep(400)");
+    cluster.members[0].failpoint("applyBeforeData", "sleep(1500)");
     let put = |value: &str| pb::PutRequest {
         key: b"a".to_vec(),
         value: value.into(),
@@ -105,7 +102,7 @@ async fn previous_of_the_second(flags: &[&str]) -> Vec<u8> {
     };
     let (mut kv, mut other) = (cluster.members[0].kv(), cluster.members[0].kv());
     let (_, second) = tokio::join!(kv.put(put("1")), async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         other.put(put("2")).await
     });
     second.unwrap().into_inner().prev_kv.unwrap().value

@@ -4,6 +4,7 @@
 //! A [`Server`] is what the gRPC services ask. Writes go through [`Server::request`], reads that must
 //! be linearizable come after [`Server::barrier`].
 
+mod accounts;
 mod alarms;
 mod apply;
 mod authorize;

@@ -95,8 +95,8 @@ impl Cluster {
             .arg(format!("--initial-cluster={}", initial.join(",")))
             .arg(format!("--initial-cluster-state={state}"))
             .args([
-                "--heartbeat-interval=50",
-                "--election-timeout=500",
+                "--heartbeat-interval=100",
+                "--election-timeout=1000",
                 "--bcrypt-cost=4",
             ])
             .args(&self.flags)
@@ -159,6 +159,15 @@ impl Cluster {
         };
         let answer = self.members[at].kv().put(put).await?.into_inner();
         Ok(answer.header.unwrap().revision)
+    }
+
+    /// Puts until it is acknowledged: an election may be under way.
+    pub(crate) async fn keep_putting(&self, at: usize, key: &str, value: &str) {
+        let start = Instant::now();
+        while let Err(status) = self.put(at, key, value).await {
+            assert!(start.elapsed() < Duration::from_secs(30), "{status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The values of a key, or of everything for an empty one.
@@ -226,7 +235,7 @@ impl Cluster {
             if agreed || (applied && start.elapsed() > Duration::from_secs(2)) {
                 return agreed;
             }
-            assert!(start.elapsed() < Duration::from_secs(15), "{seen:?}");
+            assert!(start.elapsed() < Duration::from_secs(60), "{seen:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -245,7 +254,7 @@ impl Member {
         Endpoint::from_shared(self.client_url())
             .unwrap()
             .connect_timeout(Duration::from_secs(1))
-            .timeout(Duration::from_secs(8))
+            .timeout(Duration::from_secs(10))
             .connect_lazy()
     }
 
