@@ -79,7 +79,11 @@ impl WatchStream {
         let awaited: Box<dyn Fn(&pb::WatchResponse) -> bool + Send + Sync> = match union {
             Some(RequestUnion::CreateRequest(_)) => Box::new(|answer| answer.created),
             Some(RequestUnion::CancelRequest(cancel)) if self.live.contains(&cancel.watch_id) => {
-                Box::new(move |answer| answer.canceled && answer.watch_id == cancel.watch_id)
+                Box::new(move |answer| {
+                    answer.canceled
+                        && answer.compact_revision == 0
+                        && answer.watch_id == cancel.watch_id
+                })
             }
             _ => return vec!["sent".into()],
         };
@@ -161,7 +165,8 @@ impl WatchStream {
         if answer.created && !answer.canceled {
             self.live.insert(answer.watch_id);
         }
-        if answer.canceled {
+        // One that fell behind a compaction keeps its id until the client cancels it, too.
+        if answer.canceled && answer.compact_revision == 0 {
             self.live.remove(&answer.watch_id);
         }
         // A watch may have the id that a refusal has.
