@@ -143,6 +143,8 @@ pub struct Options<'a> {
     pub harness_fault: Option<String>,
     /// Known bugs that were put into the store for this run, a line each.
     pub planted: Vec<String>,
+    /// The store has no HashKV.
+    pub no_hashes: bool,
     /// Bounds of the linearizability check.
     pub linearizable: linearizable::Options<'a>,
 }
@@ -163,6 +165,7 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
         history_complete: run.complete.history,
         observations_complete: run.complete.observations,
         foreign_compactions: options.linearizable.foreign_compactions,
+        no_hashes: options.no_hashes,
     };
     let (report, disagreement) = linearizable(&view, &options.linearizable);
     let harness_fault = options.harness_fault.clone().or(disagreement);
@@ -202,6 +205,9 @@ pub fn judge(run: &RunRecords, options: &Options<'_>) -> Judgement {
             foreign_compactions.to_string(),
         ),
     ];
+    if options.no_hashes {
+        named.push(("no_hashes".to_owned(), "true".to_owned()));
+    }
     if let Some(fault) = harness_fault {
         named.push(("harness_fault".to_owned(), fault));
     }

@@ -9,6 +9,7 @@ use scenarios::plan::Plan;
 
 use crate::BUILD;
 use crate::run_dir::write_whole;
+use crate::subject::{Feature, lacks};
 
 /// Judges the records of a run directory. Writes nothing.
 ///
@@ -22,6 +23,7 @@ pub fn judge(dir: &Path) -> anyhow::Result<Judgement> {
     };
     let plan = read_plan(dir)?;
     options.linearizable.foreign_compactions = compacts_by_itself(&plan);
+    options.no_hashes = lacks(&plan, Feature::HashKv);
     options.planted = plan.planted.iter().map(scenarios::bugs::told).collect();
     Ok(checker::judge::judge(&records, &options))
 }

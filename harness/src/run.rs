@@ -234,7 +234,7 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
         .lock()
         .map(|leases| leases.clone())
         .unwrap_or_default();
-    wind_down::read_final_state(admin, &leases).await?;
+    wind_down::read_final_state(admin, plan, &leases).await?;
     wind_down::enter(admin, Phase::Stop).await?;
     Ok(faults)
 }

@@ -7,6 +7,7 @@ use scenarios::plan::Plan;
 
 use crate::admin::Admin;
 use crate::rpc::Credentials;
+use crate::subject::{Feature, lacks};
 
 /// How long members may take to serve for the first time.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -19,7 +20,9 @@ pub async fn set_up(admin: &Admin, plan: &Plan) -> anyhow::Result<()> {
     for member in admin.cluster().names().await {
         admin.wait_ready(&member, START_LIMIT).await?;
     }
-    admin.learn_members(START_LIMIT).await?;
+    if !lacks(plan, Feature::Membership) {
+        admin.learn_members(START_LIMIT).await?;
+    }
     preload(admin, plan).await?;
     let Some(auth) = &plan.auth else {
         return Ok(());

@@ -12,6 +12,7 @@ use scenarios::plan::{Action, Plan};
 use api::errors::{is_auth_failed, is_invalid_auth_token, is_permission_denied, is_user_empty};
 
 use crate::admin::Admin;
+use crate::subject::{Feature, lacks};
 
 /// Time after healing in which every voter must serve again and every member catch up.
 pub const LIVENESS_LIMIT: Duration = Duration::from_secs(30);
@@ -221,7 +222,7 @@ fn prefixes_at_the_end(plan: &Plan, user: &str) -> Vec<String> {
 /// # Errors
 /// When the recorder is gone. What cannot be done is recorded as a note: the checks that needed it
 /// are then inconclusive.
-pub async fn read_final_state(admin: &Admin, leases: &[i64]) -> anyhow::Result<()> {
+pub async fn read_final_state(admin: &Admin, plan: &Plan, leases: &[i64]) -> anyhow::Result<()> {
     if admin.auth_is_on() {
         let off = admin
             .change_auth(Purpose::WindDown, AuthRequest::Disable, CHANGE_LIMIT)
@@ -252,7 +253,7 @@ pub async fn read_final_state(admin: &Admin, leases: &[i64]) -> anyhow::Result<(
         .flatten()
         .map(|status| status.header.revision)
         .min();
-    if let Some(revision) = common {
+    if let Some(revision) = common.filter(|_| !lacks(plan, Feature::HashKv)) {
         read_hashes(admin, &members, revision).await?;
     }
     let voters = admin.cluster().voters().await;

@@ -11,8 +11,12 @@ mod armed;
 mod bad_input;
 #[path = "real/cluster.rs"]
 mod cluster;
+#[path = "real/cmd.rs"]
+mod cmd;
 #[path = "real/disk.rs"]
 mod disk;
+#[path = "real/embedded.rs"]
+mod embedded;
 #[path = "real/killed.rs"]
 mod killed;
 #[path = "real/links.rs"]

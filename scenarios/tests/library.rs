@@ -263,8 +263,8 @@ fn every_member_has_the_watchers_of_the_file_or_else_of_the_profile() {
     }
     for plan in plans("watch-slow") {
         for watcher in &plan.traffic.watchers {
-            assert!((3_000..=4_000).contains(&watcher.slow_ms));
-            assert!((100..=400).contains(&watcher.pause_ms));
+            assert!((5_000..=6_000).contains(&watcher.slow_ms));
+            assert!((200..=600).contains(&watcher.pause_ms));
         }
     }
     assert!(plans("watch-tombstone").all(|plan| plan.traffic.watchers.is_empty()));

@@ -23,6 +23,8 @@ pub struct Run<'a> {
     pub observations_complete: bool,
     /// Whether the store may compact by itself (`--auto-compaction-retention`).
     pub foreign_compactions: bool,
+    /// The store has no HashKV: members are compared by revision and content.
+    pub no_hashes: bool,
 }
 
 impl<'a> Run<'a> {
@@ -40,6 +42,7 @@ impl<'a> Run<'a> {
             history_complete: true,
             observations_complete: true,
             foreign_compactions: false,
+            no_hashes: false,
         }
     }
 

@@ -24,6 +24,7 @@ fn report(records: &RunRecords, guarantee: Guarantee) -> CheckReport {
         history_complete: records.complete.history,
         observations_complete: records.complete.observations,
         foreign_compactions: false,
+        no_hashes: false,
     };
     checks::all(&run)
         .into_iter()

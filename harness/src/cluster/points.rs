@@ -15,6 +15,9 @@ use super::tracing::Happening;
 /// How often a point's count is asked for. A request on loopback takes less.
 const POLL: Duration = Duration::from_millis(2);
 
+/// How long a killed process may take to be seen as ended once its endpoint is gone.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long a member that has just been started may take to serve its points.
 const SERVES_WITHIN: Duration = Duration::from_secs(5);
 
@@ -124,7 +127,7 @@ impl Follower {
             }
             if last {
                 let cleared = self.gofail.clear(&self.name).await;
-                return self.unless_ended(cleared.map(drop));
+                return self.unless_ended(cleared.map(drop)).await;
             }
         }
     }
@@ -137,7 +140,7 @@ impl Follower {
         let count = match self.gofail.count(&self.name).await {
             Ok(count) => count.unwrap_or(0),
             Err(error) => {
-                self.unless_ended(Err(error))?;
+                self.unless_ended(Err(error)).await?;
                 return Ok(self.process.is_running());
             }
         };
@@ -157,15 +160,17 @@ impl Follower {
         Ok(self.tell.send(hit).await.is_ok() && !self.kills)
     }
 
-    fn unless_ended(&self, done: Result<(), GofailError>) -> anyhow::Result<()> {
+    /// An endpoint that is gone a moment before its process is has nothing to tell.
+    async fn unless_ended(&self, done: Result<(), GofailError>) -> anyhow::Result<()> {
+        let ended = || tokio::time::timeout(END_LIMIT, self.process.exit());
         match done {
-            Err(_) if !self.process.is_running() => Ok(()),
             // A member that is paused does not answer, and says nothing either.
             Err(GofailError::Unreachable { reason, .. })
                 if reason.kind() == std::io::ErrorKind::TimedOut =>
             {
                 Ok(())
             }
+            Err(_) if ended().await.is_ok() => Ok(()),
             done => done.with_context(|| format!("following the failpoint {}", self.name)),
         }
     }

@@ -18,8 +18,8 @@ use super::{decode, encode};
 /// code that etcd uses for a compacted revision.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// The smallest window that a connection of HTTP/2 can have from its start, in bytes.
-const SMALL_WINDOW: u32 = 65_535;
+/// A window of HTTP/2 that holds few messages, in bytes.
+const SMALL_WINDOW: u32 = 8_192;
 
 /// Time to set up a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -110,16 +110,15 @@ impl Session {
         Self::connecting(builder, endpoint)
     }
 
-    /// The same with a window of HTTP/2 as small as it starts by default: an answer that is not read
-    /// soon holds the member back.
+    /// The same with a window of 8 KiB a stream: an answer that is not read soon holds the member
+    /// back.
     ///
     /// # Errors
     /// As [`Session::new`].
     pub fn with_small_window(endpoint: &Endpoint) -> anyhow::Result<Self> {
         let builder = Channel::from_shared(endpoint.url())?
             .connect_timeout(CONNECT_TIMEOUT)
-            .initial_stream_window_size(SMALL_WINDOW)
-            .initial_connection_window_size(SMALL_WINDOW);
+            .initial_stream_window_size(SMALL_WINDOW);
         Self::connecting(builder, endpoint)
     }
 

@@ -80,18 +80,20 @@ impl FromStr for Feature {
 }
 
 /// What the operation of a weight needs, beyond keys.
-fn needed_by_weight(name: &str) -> Option<Feature> {
+fn needed_by_weight(name: &str) -> Vec<Feature> {
     let begins = |prefix: &str| name.starts_with(prefix);
     if name == "put_lease" || begins("lease_") {
-        Some(Feature::Lease)
+        vec![Feature::Lease]
     } else if begins("txn_") || name == "list_append" {
-        Some(Feature::Txn)
+        vec![Feature::Txn]
     } else if begins("watch") {
-        Some(Feature::Watch)
-    } else if begins("compact") {
-        Some(Feature::Compact)
+        vec![Feature::Watch]
+    } else if name == "compact_delete" {
+        vec![Feature::Compact, Feature::Watch]
+    } else if name == "compact" {
+        vec![Feature::Compact]
     } else {
-        None
+        Vec::new()
     }
 }
 
@@ -188,7 +190,11 @@ impl Without {
         }
         missing.sort();
         missing.dedup();
-        let left_out = self.leave_out(&mut plan.traffic.profile.weights);
+        let mut left_out = self.leave_out(&mut plan.traffic.profile.weights);
+        if self.lacks(Feature::Watch) && !plan.traffic.watchers.is_empty() {
+            plan.traffic.watchers.clear();
+            left_out.push("watchers");
+        }
         if !left_out.is_empty() {
             let note = ("traffic.left_out".to_owned(), left_out.join(", "));
             plan.drawn.push(note);
@@ -203,7 +209,8 @@ impl Without {
     fn leave_out(&self, weights: &mut Weights) -> Vec<&'static str> {
         let mut left_out = Vec::new();
         for (name, weight) in weights.entries() {
-            if weight > 0 && needed_by_weight(name).is_some_and(|feature| self.lacks(feature)) {
+            let needed = needed_by_weight(name);
+            if weight > 0 && needed.into_iter().any(|feature| self.lacks(feature)) {
                 weights.set(name, 0);
                 left_out.push(name);
             }
@@ -236,6 +243,17 @@ mod tests {
             said.contains("\"leases\"") && said.contains("lease, auth, watch"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn the_documentation_names_every_feature_and_place() {
+        let text = include_str!("../../../docs/stores.md");
+        for feature in Feature::ALL {
+            assert!(text.contains(&format!("`{feature}`")), "{feature}");
+        }
+        for (place, _) in crate::cluster::PLACEHOLDERS {
+            assert!(text.contains(&format!("`{{{place}}}`")), "{place}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod features;
 
 use std::path::PathBuf;
 
-use scenarios::plan::{StoreKind, StorePin};
+use scenarios::plan::{Plan, StoreKind, StorePin};
 
 use crate::cluster::{Program, TemplateError};
 use crate::install::{self, InstallError, Store};
@@ -59,6 +59,12 @@ impl SubjectError {
             ),
         }
     }
+}
+
+/// Whether a plan's store lacks this.
+#[must_use]
+pub fn lacks(plan: &Plan, feature: Feature) -> bool {
+    plan.store.without.iter().any(|name| name == feature.name())
 }
 
 /// Finds and pins a store; installs a release that is not there. What it lacks beside what is known

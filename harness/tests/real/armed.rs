@@ -182,7 +182,14 @@ fn sigkill_of_the_harness_while_a_member_is_held_leaves_nothing() {
     let gauntlet = Gauntlet::new();
     std::fs::write(gauntlet.out.path().join("held.toml"), HELD).unwrap();
     let mut child = gauntlet
-        .command(&["run", "./held.toml", "--seed", "1"])
+        .command(&[
+            "run",
+            "./held.toml",
+            "--store",
+            "etcd@3.5.16",
+            "--seed",
+            "1",
+        ])
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();

@@ -147,7 +147,7 @@ fn a_full_disk_is_refused_before_and_named_during_a_run() {
         "--members",
         "1",
     ];
-    args.extend(["--seed", "1"]);
+    args.extend(["--seed", "1", "--store", "etcd@3.5.16"]);
     let child = gauntlet
         .command(&args)
         .stderr(std::process::Stdio::piped())

@@ -11,7 +11,16 @@ fn end_in_mid_run(signal: Signal) {
     let _one = one_at_a_time();
     let gauntlet = Gauntlet::new();
     let mut child = gauntlet
-        .command(&["run", "steady", "--time", "60s", "--seed", "1"])
+        .command(&[
+            "run",
+            "steady",
+            "--store",
+            "etcd@3.5.16",
+            "--time",
+            "60s",
+            "--seed",
+            "1",
+        ])
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();

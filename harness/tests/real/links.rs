@@ -70,7 +70,7 @@ fn namespaces_lose_packets_under_tls_where_they_can_be_had() {
     let cluster =
         "network = \"namespaces\"\ntls = true\nheartbeat = \"50 ms\"\nelection = \"500 ms\"";
     scenario(&gauntlet, cluster, &steps);
-    let (lines, code) = gauntlet.run(&["./links.toml", "--seed", "6"]);
+    let (lines, code) = gauntlet.run(&["./links.toml", "--store", "etcd@3.5.16", "--seed", "6"]);
     if !nix::unistd::geteuid().is_root() {
         assert_eq!((code, &lines[0]["verdict"]), (4, &"skipped".into()));
         return;

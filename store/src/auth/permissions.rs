@@ -78,7 +78,9 @@ impl Granted {
         let of = |types: [Type; 2]| {
             let roles = user.roles.iter().filter_map(|role| roles.get(role));
             let permissions = roles.flat_map(|role| &role.key_permission);
-            Ranges::of(permissions.filter(|one| types.contains(&one.perm_type())))
+            // A type that there is not grants nothing.
+            let grants = |one: &&Permission| types.iter().any(|it| i32::from(*it) == one.perm_type);
+            Ranges::of(permissions.filter(grants))
         };
         Self {
             read: of([Type::Read, Type::Readwrite]),

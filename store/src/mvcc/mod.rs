@@ -331,10 +331,10 @@ impl Store {
         if rev > state.rev {
             return Err(Error::FutureRev);
         }
-        let rev = if rev > 0 { rev } else { state.rev };
+        let rev = if rev == 0 { state.rev } else { rev };
         let keep = state.index.keep(rev);
         let mut hasher = Hasher::new(state.compact_rev, rev, &keep, inner.hash_skips());
-        inner.scan(0, rev + 1, |key, value| {
+        inner.scan(0, rev.max(-1) + 1, |key, value| {
             hasher.write(key, value, decode_key(key));
         });
         Ok(hasher.finish().answer(state.rev))

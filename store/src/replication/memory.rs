@@ -18,22 +18,18 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// `entries` may begin before the snapshot, without a gap.
+    /// `entries` begin after the snapshot, without a gap.
     pub(super) fn new(hard_state: HardState, mark: Mark, entries: Vec<Entry>) -> Self {
-        let mut entries = VecDeque::from(entries);
-        let mut before = (mark.index, mark.term);
-        if let Some(first) = entries.front()
-            && first.index <= mark.index
-        {
-            // The term before the first is not known: it becomes what comes before the rest.
-            before = (first.index, first.term);
-            entries.pop_front();
-        }
+        debug_assert!(
+            entries
+                .first()
+                .is_none_or(|first| first.index == mark.index + 1)
+        );
         Self {
             hard_state,
+            before: (mark.index, mark.term),
             mark,
-            before,
-            entries,
+            entries: VecDeque::from(entries),
         }
     }
 

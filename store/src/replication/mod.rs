@@ -169,7 +169,7 @@ pub struct Identity {
 /// # Errors
 /// When there is a log that cannot be read.
 pub fn identity(data_dir: &Path) -> anyhow::Result<Option<Identity>> {
-    Ok(wal::read(&wal_dir(data_dir), 0)?.map(|found| found.identity))
+    Ok(wal::read(&wal_dir(data_dir))?.map(|found| found.identity))
 }
 
 fn wal_dir(data_dir: &Path) -> PathBuf {

@@ -137,7 +137,7 @@ fn open(options: &Options, snapshots: &Snapshots) -> anyhow::Result<(Wal, Memory
         id: options.id,
         cluster_id: options.cluster_id,
     };
-    let Some(mut found) = wal::read(&dir, options.catchup_entries)? else {
+    let Some(mut found) = wal::read(&dir)? else {
         let mut first = options.peers.clone();
         first.sort_by_key(|peer| peer.id);
         if options.join {

@@ -50,7 +50,8 @@ impl Server {
             }
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let salt = now.unwrap_or_default().as_nanos().to_string();
+        // Seconds, as in etcd: the same URLs added twice within one are the same member.
+        let salt = now.unwrap_or_default().as_secs().to_string();
         let peer = Peer {
             id: member_id(&peer_urls, &salt),
             urls: peer_urls,

@@ -91,7 +91,10 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         // As gogo's protobuf prints them, with the blank at the end.
         let alarms = alarms.iter().map(|alarm| {
             let kind = alarm.alarm().as_str_name();
-            format!("memberID:{} alarm:{kind} ", alarm.member_id)
+            match alarm.member_id {
+                0 => format!("alarm:{kind} "),
+                id => format!("memberID:{id} alarm:{kind} "),
+            }
         });
         Ok(Response::new(pb::StatusResponse {
             header: Some(server.header()),
@@ -195,7 +198,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
                     return Err(Status::invalid_argument(BAD_DOWNGRADE_TARGET));
                 }
                 Ok(Response::new(pb::DowngradeResponse {
-                    header: None,
+                    header: Some(self.0.header()),
                     version: CLUSTER_VERSION.into(),
                 }))
             }

@@ -14,6 +14,9 @@ use tonic::transport::Channel;
 use crate::translate::View;
 use crate::wire;
 
+/// Where refused creations are listed, and where the stream's end.
+const REFUSALS: i64 = i64::MIN;
+const ERRORS: i64 = i64::MAX;
 /// How long a creation or a cancellation may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -76,7 +79,11 @@ impl WatchStream {
         let awaited: Box<dyn Fn(&pb::WatchResponse) -> bool + Send + Sync> = match union {
             Some(RequestUnion::CreateRequest(_)) => Box::new(|answer| answer.created),
             Some(RequestUnion::CancelRequest(cancel)) if self.live.contains(&cancel.watch_id) => {
-                Box::new(move |answer| answer.canceled && answer.watch_id == cancel.watch_id)
+                Box::new(move |answer| {
+                    answer.canceled
+                        && answer.compact_revision == 0
+                        && answer.watch_id == cancel.watch_id
+                })
             }
             _ => return vec!["sent".into()],
         };
@@ -86,7 +93,7 @@ impl WatchStream {
                     Some(answer) => {
                         let found = answer.as_ref().is_ok_and(&awaited);
                         let now = answer.as_ref().ok().and_then(|answer| answer.header);
-                        self.early |= now.is_some_and(|now| start > now.revision);
+                        self.early |= found && now.is_some_and(|now| start > now.revision);
                         let lines = self.note(answer, view);
                         if found {
                             return lines;
@@ -132,7 +139,12 @@ impl WatchStream {
         let lines = self
             .delivered
             .iter()
-            .flat_map(|(id, lines)| lines.iter().map(move |line| format!("watch {id}: {line}")));
+            .flat_map(|(id, lines)| lines.iter().map(move |line| (*id, line)))
+            .map(|(id, line)| match id {
+                REFUSALS => format!("refused: {line}"),
+                ERRORS => format!("ended: {line}"),
+                id => format!("watch {id}: {line}"),
+            });
         lines.collect()
     }
 
@@ -141,7 +153,7 @@ impl WatchStream {
             Ok(answer) => answer,
             Err(error) => {
                 let line = crate::side::error(&error);
-                self.delivered.entry(-2).or_default().push(line.clone());
+                self.delivered.entry(ERRORS).or_default().push(line.clone());
                 return vec![line];
             }
         };
@@ -153,10 +165,14 @@ impl WatchStream {
         if answer.created && !answer.canceled {
             self.live.insert(answer.watch_id);
         }
-        if answer.canceled {
+        // One that fell behind a compaction keeps its id until the client cancels it, too.
+        if answer.canceled && answer.compact_revision == 0 {
             self.live.remove(&answer.watch_id);
         }
-        let list = self.delivered.entry(answer.watch_id).or_default();
+        // A watch may have the id that a refusal has.
+        let refused = answer.created && answer.canceled;
+        let id = if refused { REFUSALS } else { answer.watch_id };
+        let list = self.delivered.entry(id).or_default();
         let mut control = answer.clone();
         control.fragment = false;
         control.events.clear();

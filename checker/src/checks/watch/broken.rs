@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::stream::Watch;
-use crate::checks::findings::finding;
+use super::truth::Fact;
+use crate::checks::findings::{finding, quote};
 use crate::checks::run::{Source, cite};
 use crate::history::{Event, EventKind};
 use crate::verdict::Finding;
@@ -175,5 +176,28 @@ pub(super) fn event_words(event: &Event) -> String {
         ),
         EventKind::Put => format!("a put of {} at revision {}", kv.key, kv.mod_revision),
         EventKind::Delete => format!("a delete of {} at revision {}", kv.key, kv.mod_revision),
+    }
+}
+
+/// A fact in a sentence: `a put of "v" (version 2, made at 5, lease 7)`.
+pub(super) fn content(fact: &Fact<'_>) -> String {
+    if fact.kind == EventKind::Delete {
+        return "a delete".to_owned();
+    }
+    let value = fact.value.map_or_else(String::new, |value| {
+        format!(" of {}", quote(&value.to_string()))
+    });
+    let fields = [
+        ("version", fact.version),
+        ("made at", fact.create),
+        ("lease", fact.lease.filter(|lease| *lease != 0)),
+    ];
+    let known: Vec<_> = fields
+        .into_iter()
+        .filter_map(|(name, field)| Some(format!("{name} {}", field?)))
+        .collect();
+    match known.is_empty() {
+        true => format!("a put{value}"),
+        false => format!("a put{value} ({})", known.join(", ")),
     }
 }

@@ -18,11 +18,12 @@
 
 mod alone;
 mod broken;
+mod previous;
 mod stream;
 mod truth;
 
-use self::alone::{Delivered, content};
-use self::broken::{Breach, Property};
+use self::alone::Delivered;
+use self::broken::{Breach, Property, content};
 use self::stream::Watch;
 use self::truth::Truth;
 use super::findings::{Findings, count, finding, ms, not_run};

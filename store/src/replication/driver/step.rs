@@ -178,7 +178,9 @@ impl Driver {
             || sent.is_some_and(|at| at.elapsed() < RELEASE_AFTER_SNAPSHOT);
         let upto = match busy {
             true => 0,
-            false => index.saturating_sub(self.catchup_entries),
+            // At least the first entry goes, so that a member that joins gets a snapshot (etcd:
+            // `compacti := uint64(1)`, server/etcdserver/server.go).
+            false => index.saturating_sub(self.catchup_entries).max(1),
         };
         self.raft.mut_store().compact(mark, upto);
         if upto > 0 {

@@ -25,14 +25,14 @@ pub(in super::super) struct Found {
     pub(in super::super) hard_state: HardState,
     /// The snapshots, oldest first.
     pub(in super::super) marks: Vec<Mark>,
-    /// Entries without a gap, those that were overwritten left out. Those before the last snapshot
-    /// may be there or not.
+    /// Entries after the last snapshot, without a gap, those that were overwritten left out.
     pub(in super::super) entries: Vec<Entry>,
     pub(super) last: Last,
 }
 
-/// Reads a log; none if there is none. `keep` entries before a snapshot stay in memory.
-pub(in super::super) fn read(dir: &Path, keep: u64) -> anyhow::Result<Option<Found>> {
+/// Reads a log; none if there is none. Entries up to the last snapshot are left out, as in etcd: a
+/// member that was restarted sends a snapshot to whoever is behind it.
+pub(in super::super) fn read(dir: &Path) -> anyhow::Result<Option<Found>> {
     let all = segments(dir)?;
     let Some((number, _, path)) = all.last() else {
         return Ok(None);
@@ -41,7 +41,7 @@ pub(in super::super) fn read(dir: &Path, keep: u64) -> anyhow::Result<Option<Fou
     let mut size = 0;
     for (at, (_, _, path)) in all.iter().enumerate() {
         let last = at + 1 == all.len();
-        size = (|| state.segment(&fs::read(path)?, last, keep))()
+        size = (|| state.segment(&fs::read(path)?, last))()
             .with_context(|| path.display().to_string())?;
     }
     Ok(Some(Found {
@@ -67,7 +67,7 @@ struct State {
 
 impl State {
     /// Takes over a segment; says how many of its bytes are good.
-    fn segment(&mut self, bytes: &[u8], last: bool, keep: u64) -> anyhow::Result<u64> {
+    fn segment(&mut self, bytes: &[u8], last: bool) -> anyhow::Result<u64> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = bytes.len() - rest.len();
@@ -81,7 +81,7 @@ impl State {
                 return Ok(at as u64);
             };
             for record in frame::records(body).with_context(|| format!("at byte {at}"))? {
-                self.record(record, keep)
+                self.record(record)
                     .with_context(|| format!("at byte {at}"))?;
             }
             rest = next;
@@ -89,7 +89,7 @@ impl State {
         Ok(bytes.len() as u64)
     }
 
-    fn record(&mut self, record: Record, keep: u64) -> anyhow::Result<()> {
+    fn record(&mut self, record: Record) -> anyhow::Result<()> {
         match record {
             Record::Identity(identity) => match &self.identity {
                 Some(known) if *known != identity => bail!("segments of different members"),
@@ -107,8 +107,7 @@ impl State {
                     {
                         self.entries.clear();
                     }
-                    let first = mark.index.saturating_sub(keep);
-                    self.entries.retain(|entry| entry.index > first);
+                    self.entries.retain(|entry| entry.index > mark.index);
                     self.marks.push(mark);
                 }
             }

@@ -61,17 +61,17 @@ fn written(dir: &Path) -> (PathBuf, usize, Vec<u8>) {
 #[test]
 fn what_is_written_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(read(dir.path(), 0).unwrap().is_none());
+    assert!(read(dir.path()).unwrap().is_none());
     let mut wal = Wal::create(dir.path(), IDENTITY, &[], &HardState::default()).unwrap();
     append(&mut wal, &[entry(1, 1), entry(2, 1), entry(3, 1)]);
     append(&mut wal, &[entry(2, 2)]);
-    let found = read(dir.path(), 0).unwrap().unwrap();
+    let found = read(dir.path()).unwrap().unwrap();
     assert_eq!(found.identity, IDENTITY);
     assert_eq!(found.hard_state, state(2, 1));
     assert_eq!(indexes(&found), [(1, 1), (2, 2)]);
     let mut wal = Wal::open(dir.path(), &found).unwrap();
     append(&mut wal, &[entry(3, 2)]);
-    let found = read(dir.path(), 0).unwrap().unwrap();
+    let found = read(dir.path()).unwrap().unwrap();
     assert_eq!(indexes(&found), [(1, 1), (2, 2), (3, 2)]);
     assert_eq!(found.entries[2].data, entry(3, 2).data);
 }
@@ -87,14 +87,14 @@ fn a_tail_torn_at_any_byte_is_cut_and_written_over() {
             [&bytes[..length], &vec![0; bytes.len() - length]].concat(),
         ] {
             fs::write(&path, &torn).unwrap();
-            let found = read(dir.path(), 0).unwrap().unwrap();
+            let found = read(dir.path()).unwrap().unwrap();
             // The last bytes of an entry may be zeros anyway.
             if torn != bytes {
                 assert_eq!(indexes(&found), [(1, 1), (2, 1)], "at {length}");
             }
             let mut wal = Wal::open(dir.path(), &found).unwrap();
             append(&mut wal, &[entry(3, 5)]);
-            let found = read(dir.path(), 0).unwrap().unwrap();
+            let found = read(dir.path()).unwrap().unwrap();
             assert_eq!(indexes(&found), [(1, 1), (2, 1), (3, 5)], "at {length}");
         }
     }
@@ -108,7 +108,7 @@ fn damage_before_a_good_record_is_refused() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
         fs::write(&path, &damaged).unwrap();
-        let error = format!("{:#}", read(dir.path(), 0).unwrap_err());
+        let error = format!("{:#}", read(dir.path()).unwrap_err());
         assert!(
             error.contains("with good ones after it"),
             "at {at}: {error}"
@@ -126,7 +126,7 @@ fn segments_follow_each_other_and_none_may_be_missing_or_torn() {
     }
     let all = segments(dir.path()).unwrap();
     assert!(all.len() > 3);
-    let found = read(dir.path(), 0).unwrap().unwrap();
+    let found = read(dir.path()).unwrap().unwrap();
     assert_eq!(found.entries.len(), 20);
     assert_eq!(found.hard_state, state(1, 19));
     // The name says what the segment begins with.
@@ -141,9 +141,9 @@ fn segments_follow_each_other_and_none_may_be_missing_or_torn() {
 
     let bytes = fs::read(path).unwrap();
     fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(read(dir.path(), 0).is_err());
+    assert!(read(dir.path()).is_err());
     fs::remove_file(path).unwrap();
-    let error = format!("{:#}", read(dir.path(), 0).unwrap_err());
+    let error = format!("{:#}", read(dir.path()).unwrap_err());
     assert!(error.contains("is missing"), "{error}");
 }
 
@@ -162,7 +162,7 @@ fn entries_before_a_snapshot_stay_as_asked() {
     let found = read(dir.path(), 3).unwrap().unwrap();
     assert_eq!(found.marks, [snapshot]);
     assert_eq!(found.entries.first().unwrap().index, 6);
-    assert_eq!(read(dir.path(), 0).unwrap().unwrap().entries.len(), 2);
+    assert_eq!(read(dir.path()).unwrap().unwrap().entries.len(), 2);
 
     // A peer's snapshot is ahead of everything.
     let batch = Batch {

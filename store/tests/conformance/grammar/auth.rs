@@ -1,7 +1,7 @@
 //! Users, roles and permissions, and requests by users that may and may not.
 
 use api::pb::{authpb, etcdserverpb as pb};
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
 use super::{Dice, kv, lease, watch};
 use crate::clean::PASSWORDS;
@@ -169,7 +169,7 @@ fn administer(dice: &mut Dice) -> Step {
     }
 }
 
-/// Without ranges that end before they start.
+/// Without ranges that end before they start, and watches from a key on.
 fn forwards(mut step: Step) -> Step {
     if let Some(request) = step.request_mut() {
         turn(request);
@@ -182,11 +182,12 @@ fn turn(message: &mut DynamicMessage) {
         let value = message.get_field_by_name(name)?.into_owned();
         value.as_bytes().cloned()
     };
-    if let (Some(key), Some(last)) = (bytes(message, "key"), bytes(message, "range_end"))
-        && last != b"\0"[..]
-        && last < key
-    {
-        message.clear_field_by_name("range_end");
+    if let (Some(key), Some(last)) = (bytes(message, "key"), bytes(message, "range_end")) {
+        let rest = last == b"\0"[..];
+        let watch = message.descriptor().name() == "WatchCreateRequest";
+        if (rest && watch) || (!rest && last < key) {
+            message.clear_field_by_name("range_end");
+        }
     }
     for (_, value) in message.fields_mut() {
         match value {

@@ -200,7 +200,36 @@ pub(super) fn txn(dice: &mut Dice) -> pb::TxnRequest {
     if dice.one_in(40) {
         return many_ops(dice);
     }
-    txn_at(dice, 0)
+    let mut txn = txn_at(dice, 0);
+    if deletes_the_rest(&txn) {
+        give_all(&mut txn);
+    }
+    txn
+}
+
+fn ops(txn: &pb::TxnRequest) -> impl Iterator<Item = &Op> {
+    let both = txn.success.iter().chain(&txn.failure);
+    both.filter_map(|op| op.request.as_ref())
+}
+
+/// From some key on, which etcd does not notice when a put of the same transaction overlaps.
+fn deletes_the_rest(txn: &pb::TxnRequest) -> bool {
+    ops(txn).any(|op| match op {
+        Op::RequestDeleteRange(delete) => delete.range_end == [0],
+        Op::RequestTxn(txn) => deletes_the_rest(txn),
+        _ => false,
+    })
+}
+
+/// A put that keeps what the transaction has deleted makes etcd panic.
+fn give_all(txn: &mut pb::TxnRequest) {
+    for op in txn.success.iter_mut().chain(&mut txn.failure) {
+        match &mut op.request {
+            Some(Op::RequestPut(put)) => (put.ignore_value, put.ignore_lease) = (false, false),
+            Some(Op::RequestTxn(txn)) => give_all(txn),
+            _ => {}
+        }
+    }
 }
 
 /// Around the limit of 128, in one of the three lists. The puts are not done: where more than a
