@@ -21,6 +21,9 @@ const SERVES_WITHIN: Duration = Duration::from_secs(5);
 /// How long a thread sleeps that is about to be killed: for good.
 const UNTIL_KILLED: Duration = Duration::from_secs(60);
 
+/// How long a process may take to be gone after its connections are.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
+
 /// Hits that may wait to be written down.
 const QUEUE: usize = 64;
 
@@ -124,7 +127,10 @@ impl Follower {
             }
             if last {
                 let cleared = self.gofail.clear(&self.name).await;
-                return self.unless_ended(cleared.map(drop));
+                return match cleared {
+                    Err(_) if self.has_ended().await => Ok(()),
+                    cleared => cleared.map(drop).with_context(|| self.doing()),
+                };
             }
         }
     }
@@ -136,10 +142,10 @@ impl Follower {
         }
         let count = match self.gofail.count(&self.name).await {
             Ok(count) => count.unwrap_or(0),
-            Err(error) => {
-                self.unless_ended(Err(error))?;
-                return Ok(self.process.is_running());
-            }
+            Err(_) if self.has_ended().await => return Ok(false),
+            // One that is paused, or has just been resumed, may not answer; the next look asks again.
+            Err(GofailError::Unreachable { .. }) => return Ok(true),
+            Err(error) => return Err(error).with_context(|| self.doing()),
         };
         let acted = count.saturating_sub(self.before);
         if acted <= self.seen {
@@ -157,17 +163,14 @@ impl Follower {
         Ok(self.tell.send(hit).await.is_ok() && !self.kills)
     }
 
-    fn unless_ended(&self, done: Result<(), GofailError>) -> anyhow::Result<()> {
-        match done {
-            Err(_) if !self.process.is_running() => Ok(()),
-            // A member that is paused does not answer, and says nothing either.
-            Err(GofailError::Unreachable { reason, .. })
-                if reason.kind() == std::io::ErrorKind::TimedOut =>
-            {
-                Ok(())
-            }
-            done => done.with_context(|| format!("following the failpoint {}", self.name)),
-        }
+    /// Whether the process has ended, or does so now: a connection is gone before its process is.
+    async fn has_ended(&self) -> bool {
+        let ended = tokio::time::timeout(ENDS_WITHIN, self.process.exit()).await;
+        ended.is_ok()
+    }
+
+    fn doing(&self) -> String {
+        format!("following the failpoint {}", self.name)
     }
 }
 
