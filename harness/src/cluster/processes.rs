@@ -209,7 +209,9 @@ impl Cluster {
         };
         running.plan_end();
         let handle = running.process.handle();
-        member.life = Life::Down;
+        if member.life != Life::Removed {
+            member.life = Life::Down;
+        }
         Ok(handle)
     }
 

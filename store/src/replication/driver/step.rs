@@ -148,6 +148,9 @@ impl Driver {
                 for message in messages {
                     self.links.send(message);
                 }
+                // Raft's leader counts on finding itself among the members.
+                let term = self.raft.raft.term;
+                self.raft.raft.become_follower(term, raft::INVALID_ID);
                 self.state.removed = true;
             }
             Kind::Remove => self.links.remove(change.id),
