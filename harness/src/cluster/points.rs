@@ -15,14 +15,14 @@ use super::tracing::Happening;
 /// How often a point's count is asked for. A request on loopback takes less.
 const POLL: Duration = Duration::from_millis(2);
 
-/// How long a killed process may take to be seen as ended once its endpoint is gone.
-const END_LIMIT: Duration = Duration::from_secs(2);
-
 /// How long a member that has just been started may take to serve its points.
 const SERVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a thread sleeps that is about to be killed: for good.
 const UNTIL_KILLED: Duration = Duration::from_secs(60);
+
+/// How long a process may take to be gone after its connections are.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Hits that may wait to be written down.
 const QUEUE: usize = 64;
@@ -127,7 +127,10 @@ impl Follower {
             }
             if last {
                 let cleared = self.gofail.clear(&self.name).await;
-                return self.unless_ended(cleared.map(drop)).await;
+                return match cleared {
+                    Err(_) if self.has_ended().await => Ok(()),
+                    cleared => cleared.map(drop).with_context(|| self.doing()),
+                };
             }
         }
     }
@@ -139,10 +142,10 @@ impl Follower {
         }
         let count = match self.gofail.count(&self.name).await {
             Ok(count) => count.unwrap_or(0),
-            Err(error) => {
-                self.unless_ended(Err(error)).await?;
-                return Ok(self.process.is_running());
-            }
+            Err(_) if self.has_ended().await => return Ok(false),
+            // One that is paused, or has just been resumed, may not answer; the next look asks again.
+            Err(GofailError::Unreachable { .. }) => return Ok(true),
+            Err(error) => return Err(error).with_context(|| self.doing()),
         };
         let acted = count.saturating_sub(self.before);
         if acted <= self.seen {
@@ -160,19 +163,14 @@ impl Follower {
         Ok(self.tell.send(hit).await.is_ok() && !self.kills)
     }
 
-    /// An endpoint that is gone a moment before its process is has nothing to tell.
-    async fn unless_ended(&self, done: Result<(), GofailError>) -> anyhow::Result<()> {
-        let ended = || tokio::time::timeout(END_LIMIT, self.process.exit());
-        match done {
-            // A member that is paused does not answer, and says nothing either.
-            Err(GofailError::Unreachable { reason, .. })
-                if reason.kind() == std::io::ErrorKind::TimedOut =>
-            {
-                Ok(())
-            }
-            Err(_) if ended().await.is_ok() => Ok(()),
-            done => done.with_context(|| format!("following the failpoint {}", self.name)),
-        }
+    /// Whether the process has ended, or does so now: a connection is gone before its process is.
+    async fn has_ended(&self) -> bool {
+        let ended = tokio::time::timeout(ENDS_WITHIN, self.process.exit()).await;
+        ended.is_ok()
+    }
+
+    fn doing(&self) -> String {
+        format!("following the failpoint {}", self.name)
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) async fn watch(
                         Ok(Some(message)) => {
                             received += 1;
                             shared.seen.saw(message.header.as_ref().map_or(0, |h| h.revision));
+                            shared.seen.compacted(message.compact_revision);
                             let canceled = message.canceled;
                             recorder.delivered(id, watch_response(message)).await?;
                             if canceled {

@@ -77,10 +77,11 @@ pub enum Binding<'a> {
 }
 
 impl Arm {
-    /// Whether failpoints can do it: a thread can be stopped at one, and killed where it stops.
+    /// Whether failpoints can do it: a thread can be stopped at one, and killed where it stops. Who
+    /// calls a function is no question there: a failpoint is one place.
     #[must_use]
     pub fn fits_points(&self) -> bool {
-        matches!(self.act, Act::Kill | Act::Hold { .. } | Act::Report) && self.called_from.is_none()
+        matches!(self.act, Act::Kill | Act::Hold { .. } | Act::Report)
     }
 
     /// Its binding in this store.

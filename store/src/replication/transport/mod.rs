@@ -27,8 +27,8 @@ pub(super) use serve::{Service, listen};
 const DIAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// A link that was mute works again soon after it heals: the dead connection is noticed in the sum of
 /// the two.
-const KEEP_ALIVE: Duration = Duration::from_millis(400);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(600);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 const BACK_OFF: Duration = Duration::from_millis(100);
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Links are closed some time after a member was removed: it may not have heard of it yet.
