@@ -39,7 +39,7 @@ impl Server {
         if !are_urls(&peer_urls) {
             return Err(Error::MemberBadUrls);
         }
-        self.admin(caller)?;
+        self.admin(caller).await?;
         if self.config.strict_reconfig_check {
             if !learner && !self.members.is_ready(0, Coming::New) {
                 return Err(Error::MemberNotEnoughStarted);
@@ -74,7 +74,7 @@ impl Server {
     /// [`Error::MemberNotFound`], [`Error::MemberNotEnoughStarted`], [`Error::Unhealthy`], and those
     /// of [`Self::request`].
     pub async fn member_remove(&self, caller: &Caller, id: u64) -> Result<(), Error> {
-        self.admin(caller)?;
+        self.admin(caller).await?;
         if self.config.strict_reconfig_check && !self.members.is_learner(id) {
             self.may_remove(id)?;
         }
@@ -108,7 +108,7 @@ impl Server {
         id: u64,
         peer_urls: Vec<String>,
     ) -> Result<(), Error> {
-        self.admin(caller)?;
+        self.admin(caller).await?;
         // Only then, as etcd takes any.
         if self.members.get(id).is_some() && !are_urls(&peer_urls) {
             return Err(Error::MemberBadUrls);
@@ -128,7 +128,7 @@ impl Server {
     /// [`Error::MemberNotFound`], [`Error::MemberNotLearner`], [`Error::LearnerNotReady`],
     /// [`Error::MemberNotEnoughStarted`], and those of [`Self::request`].
     pub async fn member_promote(&self, caller: &Caller, id: u64) -> Result<(), Error> {
-        self.admin(caller)?;
+        self.admin(caller).await?;
         let request = pb::MemberPromoteRequest { id };
         let here = || self.promote_here(id);
         self.on_leader(peers::PROMOTE, &request, here).await?;

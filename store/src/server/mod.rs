@@ -30,7 +30,7 @@ use std::time::Duration;
 use api::pb::etcdserverpb as pb;
 
 use crate::Error;
-use crate::auth::{AuthInfo, AuthStore};
+use crate::auth::{AuthInfo, AuthStore, token_index};
 use crate::backend::Backend;
 use crate::bugs::Bugs;
 use crate::config::Config;
@@ -212,15 +212,23 @@ impl Server {
 
     /// Who asks, as a user: nobody while auth is off, or when there is no token.
     ///
+    /// A token that another member made is known here once this one has applied the entry that
+    /// made it, which is waited for as long as a request may take (isValidSimpleToken in
+    /// auth/simple_token.go).
+    ///
     /// # Errors
     /// [`Error::InvalidAuthToken`].
-    pub fn who(&self, caller: &Caller) -> Result<Option<AuthInfo>, Error> {
+    pub async fn who(&self, caller: &Caller) -> Result<Option<AuthInfo>, Error> {
         let Some(token) = caller.token.as_deref() else {
             return Ok(None);
         };
         if !self.auth.is_enabled() {
             return Ok(None);
         }
+        let index = token_index(token).ok_or(Error::InvalidAuthToken)?;
+        let applied = self.node().wait_applied(index);
+        let applied = tokio::time::timeout(self.request_limit(), applied).await;
+        applied.map_err(|_| Error::InvalidAuthToken)?;
         let info = self.auth.info_of(token);
         info.map(Some).ok_or(Error::InvalidAuthToken)
     }
@@ -230,8 +238,8 @@ impl Server {
     /// # Errors
     /// [`Error::InvalidAuthToken`], [`Error::UserEmpty`], [`Error::PermissionDenied`],
     /// [`Error::AuthOldRevision`].
-    pub fn admin(&self, caller: &Caller) -> Result<(), Error> {
-        let who = self.who(caller)?.unwrap_or_default();
+    pub async fn admin(&self, caller: &Caller) -> Result<(), Error> {
+        let who = self.who(caller).await?.unwrap_or_default();
         self.auth.is_admin(&who)
     }
 

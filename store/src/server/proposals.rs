@@ -31,7 +31,7 @@ impl Server {
         }
         let who = match body {
             Body::Authenticate(_) => None,
-            _ => self.who(caller)?,
+            _ => self.who(caller).await?,
         };
         self.request_as(who, body).await
     }

@@ -23,7 +23,7 @@ impl Server {
         }
         let may = |who: &AuthInfo| self.auth.may_range(who, &request.key, &request.range_end);
         let read = || kv::range(&*self.store, request);
-        let mut response = self.read(caller, may, read)?;
+        let mut response = self.read(caller, may, read).await?;
         self.fill(&mut response.header);
         Ok(response)
     }
@@ -45,19 +45,19 @@ impl Server {
         }
         let may = |who: &AuthInfo| authorize::may_txn(&self.auth, who, &request);
         let read = || txn::read(&self.store, &request);
-        let mut response = self.read(caller, may, read)?;
+        let mut response = self.read(caller, may, read).await?;
         self.fill(&mut response.header);
         Ok(response)
     }
 
     /// Reads what somebody may read, by permissions that do not change meanwhile.
-    fn read<R>(
+    async fn read<R>(
         &self,
         caller: &Caller,
         may: impl FnOnce(&AuthInfo) -> Result<(), Error>,
         read: impl FnOnce() -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let who = self.who(caller)?.unwrap_or_default();
+        let who = self.who(caller).await?.unwrap_or_default();
         may(&who)?;
         let result = read();
         if who.revision != 0 && who.revision != self.auth.revision() {

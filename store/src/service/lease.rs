@@ -127,7 +127,7 @@ async fn time_to_live(
     let auth = server.auth();
     let revision = auth.revision();
     if request.keys && auth.is_enabled() {
-        let who = server.who(caller)?.ok_or(Error::UserEmpty)?;
+        let who = server.who(caller).await?.ok_or(Error::UserEmpty)?;
         let keys = server.lessor().keys(request.id).unwrap_or_default();
         let mut keys = keys.iter();
         keys.try_for_each(|key| auth.may_range(&who, key, &[]))?;

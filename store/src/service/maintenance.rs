@@ -116,7 +116,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::DefragmentRequest>,
     ) -> Result<Response<pb::DefragmentResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller).map_err(Error::untranslated)?;
+        self.0.admin(&caller).await.map_err(Error::untranslated)?;
         crate::info!("starting defragment");
         let done = aside(&self.0, |server| server.backend().defragment()).await?;
         done.map_err(|error| {
@@ -132,7 +132,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::HashRequest>,
     ) -> Result<Response<pb::HashResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller).map_err(Error::untranslated)?;
+        self.0.admin(&caller).await.map_err(Error::untranslated)?;
         let hash = aside(&self.0, |server| server.backend().hash()).await?;
         let header = Some(self.0.header());
         Ok(Response::new(pb::HashResponse { header, hash }))
@@ -143,7 +143,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::HashKvRequest>,
     ) -> Result<Response<pb::HashKvResponse>, Status> {
         let caller = admit(&self.0, &request, false)?;
-        self.0.admin(&caller).map_err(Error::untranslated)?;
+        self.0.admin(&caller).await.map_err(Error::untranslated)?;
         let rev = request.get_ref().revision;
         let hash = aside(&self.0, move |server| server.store().hash_kv(rev)).await??;
         let mut header = self.0.header_without_revision();
@@ -162,7 +162,7 @@ impl pb::maintenance_server::Maintenance for MaintenanceService {
         request: Request<pb::SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
         let caller = admit(&self.0, &request, true)?;
-        self.0.admin(&caller).map_err(Error::untranslated)?;
+        self.0.admin(&caller).await.map_err(Error::untranslated)?;
         let server = Arc::clone(&self.0);
         let (out, responses) = mpsc::channel(4);
         tokio::task::spawn_blocking(move || {

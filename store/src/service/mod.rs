@@ -174,8 +174,13 @@ impl watch::Host for Server {
         }
     }
 
-    fn may_watch(&self, metadata: &MetadataMap, key: &[u8], end: &[u8]) -> Result<(), Error> {
-        let who = self.who(&caller(metadata))?.unwrap_or_default();
+    async fn may_watch(
+        &self,
+        metadata: &MetadataMap,
+        key: &[u8],
+        end: &[u8],
+    ) -> Result<(), Error> {
+        let who = self.who(&caller(metadata)).await?.unwrap_or_default();
         self.auth().may_range(&who, key, end)
     }
 

@@ -38,7 +38,12 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// What etcd's `IsRangePermitted` refuses with.
-    fn may_watch(&self, metadata: &MetadataMap, key: &[u8], end: &[u8]) -> Result<(), Error>;
+    fn may_watch(
+        &self,
+        metadata: &MetadataMap,
+        key: &[u8],
+        end: &[u8],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Whether streams are served at all.
     ///
     /// # Errors
@@ -171,7 +176,8 @@ impl<H: Host> Session<H> {
         if spec.key.is_empty() {
             spec.key = vec![0];
         }
-        match self.host.may_watch(metadata, &spec.key, &spec.end) {
+        let allowed = self.host.may_watch(metadata, &spec.key, &spec.end);
+        match allowed.await {
             Ok(()) => self.stream.watch(create.watch_id, spec).await,
             Err(error) => self.stream.refuse(refusal(error)).await,
         }

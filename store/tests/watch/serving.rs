@@ -35,7 +35,7 @@ impl Host for TestHost {
         }
     }
 
-    fn may_watch(&self, metadata: &MetadataMap, key: &[u8], _: &[u8]) -> Result<(), Error> {
+    async fn may_watch(&self, metadata: &MetadataMap, key: &[u8], _: &[u8]) -> Result<(), Error> {
         match metadata.get("token") {
             Some(token) if token == "bad" => Err(Error::InvalidAuthToken),
             _ if key == b"secret" => Err(Error::PermissionDenied),
