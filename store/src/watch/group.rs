@@ -249,11 +249,6 @@ impl State {
                 }
                 watcher.settle(told);
                 further = true;
-            } else if watcher.min_rev < 0 && window.compact_rev < 0 {
-                // As in etcd, a start before all time is told nothing of the past.
-                watcher.min_rev = window.rev + 1;
-                watcher.settle(told);
-                further = true;
             } else if watcher.min_rev >= window.from.max(window.compact_rev)
                 && watcher.min_rev < window.end
             {

@@ -1,12 +1,12 @@
 //! One member: a process on loopback with its data in a directory of its own.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use api::pb::etcdserverpb::{MemberListRequest, RangeRequest};
 use api::pb::etcdserverpb::{cluster_client::ClusterClient, kv_client::KvClient};
+use failpoints::ports::{self, PortLease};
 use tonic::transport::{Channel, Endpoint};
 
 /// Lines of a log that are shown, from a panic on or else its last.
@@ -43,6 +43,7 @@ impl Program {
 pub(crate) struct Member {
     child: Child,
     dir: tempfile::TempDir,
+    _ports: [PortLease; 2],
     pub(crate) client_url: String,
     pub(crate) peer_url: String,
     pub(crate) id: u64,
@@ -56,11 +57,10 @@ impl Member {
     /// If it does not within 20 s.
     pub(crate) async fn start(program: &Program) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [client_url, peer_url] = listeners
+        let ports = [(); 2].map(|()| ports::lease().unwrap());
+        let [client_url, peer_url] = ports
             .each_ref()
-            .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
-        drop(listeners);
+            .map(|port| format!("http://127.0.0.1:{}", port.port()));
         let log = File::create(dir.path().join("log")).unwrap();
         let mut child = program
             .command()
@@ -86,6 +86,7 @@ impl Member {
                 return Self {
                     child,
                     dir,
+                    _ports: ports,
                     client_url,
                     peer_url,
                     id,

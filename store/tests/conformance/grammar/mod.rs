@@ -7,7 +7,7 @@ mod kv;
 mod lease;
 mod watch;
 
-use api::pb::etcdserverpb::{self as pb, watch_request::RequestUnion};
+use api::pb::etcdserverpb as pb;
 use prost_reflect::ReflectMessage;
 
 use crate::step::Step;
@@ -70,7 +70,7 @@ impl Sequence {
         }
         calm_alarms(theme, &mut steps);
         if watched(&steps) {
-            steps = settled_where_time_matters(steps);
+            steps = settled_before_compactions(steps);
             steps.push(Step::Settle);
         } else {
             steps.retain(|step| *step != Step::Settle);
@@ -106,22 +106,14 @@ fn calm_alarms(theme: Theme, steps: &mut Vec<Step>) {
     }
 }
 
-/// What a watch that is behind delivers of a past that is compacted meanwhile is a matter of time;
-/// and one that starts before all time takes with it, in etcd, all that are behind.
-fn settled_where_time_matters(steps: Vec<Step>) -> Vec<Step> {
+/// What a watch that is behind delivers of a past that is compacted meanwhile is a matter of time.
+fn settled_before_compactions(steps: Vec<Step>) -> Vec<Step> {
     let mut out: Vec<Step> = Vec::new();
     for step in steps {
-        let negative = matches!(&step, Step::Watch { request, .. }
-            if matches!(wire::typed::<pb::WatchRequest>(request).request_union,
-                Some(RequestUnion::CreateRequest(create)) if create.start_revision < 0));
-        let compaction = step.name() == "KV/Compact" && watched(&out);
-        if negative || compaction {
+        if step.name() == "KV/Compact" && watched(&out) {
             out.push(Step::Settle);
         }
         out.push(step);
-        if negative {
-            out.push(Step::Settle);
-        }
     }
     out
 }

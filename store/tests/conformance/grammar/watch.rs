@@ -30,8 +30,7 @@ pub(super) fn create(dice: &mut Dice) -> Step {
         range_end,
         start_revision: match dice.between(0, 19) {
             0..=7 => 0,
-            8 => 1,
-            9 => -1,
+            8..=9 => 1,
             10 => at(100),
             _ => at(dice.between(0, 10)),
         },
