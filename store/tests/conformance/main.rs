@@ -48,6 +48,7 @@ struct Found {
     /// Each kind of difference: how many sequences, and one of them.
     differences: BTreeMap<String, (u64, String)>,
     differing: u64,
+    done: u64,
     tally: Tally,
 }
 
@@ -114,7 +115,13 @@ async fn batches(work: Arc<Work>) {
                 pair.restart().await;
             }
         }
-        work.found.lock().unwrap().tally.add(tally);
+        let mut found = work.found.lock().unwrap();
+        found.tally.add(tally);
+        found.done += BATCH.min(work.count - start);
+        println!(
+            "{} of {} done, {} differ",
+            found.done, work.count, found.differing
+        );
     }
 }
 
