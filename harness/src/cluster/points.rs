@@ -29,7 +29,7 @@ const QUEUE: usize = 64;
 
 /// A point that is set in one process.
 pub(super) struct Point {
-    over: Mutex<Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>>,
+    over: Mutex<Option<Followed>>,
 }
 
 impl Point {
@@ -101,6 +101,9 @@ fn terms(arm: &Arm) -> anyhow::Result<Terms> {
     };
     Ok(format!("{before}{times}{action}").parse()?)
 }
+
+/// What ends a follower, and the follower.
+type Followed = (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>);
 
 struct Follower {
     gofail: Gofail,
