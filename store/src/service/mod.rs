@@ -174,12 +174,7 @@ impl watch::Host for Server {
         }
     }
 
-    async fn may_watch(
-        &self,
-        metadata: &MetadataMap,
-        key: &[u8],
-        end: &[u8],
-    ) -> Result<(), Error> {
+    async fn may_watch(&self, metadata: &MetadataMap, key: &[u8], end: &[u8]) -> Result<(), Error> {
         let who = self.who(&caller(metadata)).await?.unwrap_or_default();
         self.auth().may_range(&who, key, end)
     }
