@@ -5,6 +5,7 @@
 mod mvcc_support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::pb::mvccpb::Event;
 use mvcc_support::{LEASE, Member, Setup, shown};
@@ -127,6 +128,43 @@ impl Observer for Seen {
     fn restored(&self, rev: i64) {
         self.0.lock().unwrap().push(format!("restored at {rev}"));
     }
+}
+
+#[test]
+fn history_is_not_read_from_a_database_that_is_still_to_be_restored() {
+    let (_dir, member) = member();
+    for at in 2..=9 {
+        assert_eq!(member.put("a", &at.to_string()), at);
+    }
+    // The same history, compacted, as a peer's snapshot brings it.
+    let (other_dir, other) = self::member();
+    for at in 2..=9 {
+        other.put("a", &at.to_string());
+    }
+    let compacted = other.store.compact(8).unwrap();
+    compacted.blocking_recv().unwrap();
+    let snapshot = other_dir.path().join("snapshot");
+    other.backend.copy_to(&snapshot).unwrap();
+    let whole = |events: &[Event]| events.len() == 8;
+    assert!(whole(&member.store.changes(&[0], &[0], 2, 0)));
+    let hash = member.store.hash_kv(0).unwrap();
+
+    member.backend.replace(&snapshot).unwrap();
+    std::thread::scope(|scope| {
+        let read = scope.spawn(|| {
+            let events = member.store.changes(&[0], &[0], 2, 0);
+            assert!(
+                whole(&events) || member.store.compact_rev() == 8,
+                "{events:?}"
+            );
+        });
+        let hashed = scope.spawn(|| member.store.hash_kv(0).unwrap());
+        std::thread::sleep(Duration::from_millis(200));
+        member.store.restore();
+        read.join().unwrap();
+        let hashed = hashed.join().unwrap();
+        assert!(hashed == hash || hashed.compact_rev == 8, "{hashed:?}");
+    });
 }
 
 #[test]

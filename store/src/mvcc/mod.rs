@@ -241,13 +241,22 @@ impl Store {
     /// Every change with `min <= revision < max` (0: to the last) to keys in the range, in order,
     /// tombstones included (their `kv` has key and mod revision only). `prev_kv` is empty.
     ///
-    /// A compaction may begin meanwhile: nothing is missing if [`compact_rev`](Self::compact_rev)
-    /// is not above `min` afterwards.
+    /// A compaction may begin meanwhile, or a snapshot replace everything: nothing is missing if
+    /// [`compact_rev`](Self::compact_rev) is not above `min` afterwards.
     #[must_use]
     pub fn changes(&self, key: &[u8], end: &[u8], min: i64, max: i64) -> Vec<Event> {
-        let next = self.rev() + 1;
-        let max = if max > 0 { max.min(next) } else { next };
         let keys = Keys { key, end };
+        self.of_one_database(|| {
+            let (next, generation) = {
+                let state = self.inner.state();
+                (state.rev + 1, state.generation)
+            };
+            let max = if max > 0 { max.min(next) } else { next };
+            (generation, self.changes_once(keys, min, max))
+        })
+    }
+
+    fn changes_once(&self, keys: Keys<'_>, min: i64, max: i64) -> Vec<Event> {
         let mut events = Vec::new();
         self.inner.scan(min, max, |stored, value| {
             let mut kv = decode(value);
@@ -267,6 +276,23 @@ impl Store {
             });
         });
         events
+    }
+
+    /// Reads until the database is, afterwards, still the one of the generation that `read` went
+    /// by: between [`Backend::replace`] and [`Store::restore`] it is not the one that is known in
+    /// memory.
+    fn of_one_database<R>(&self, read: impl Fn() -> (u64, R)) -> R {
+        let began = Instant::now();
+        loop {
+            let (generation, result) = read();
+            if generation == self.inner.backend.generation() {
+                return result;
+            }
+            if began.elapsed() > RESTORED_WITHIN {
+                crate::fatal!("the database was replaced and is not read");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Begins a write transaction.
@@ -318,18 +344,23 @@ impl Store {
     /// # Errors
     /// [`Error::Compacted`], [`Error::FutureRev`].
     pub fn hash_kv(&self, rev: i64) -> Result<KvHash, Error> {
+        self.of_one_database(|| self.hash_once(rev))
+    }
+
+    /// Gives the generation of what was hashed, too.
+    fn hash_once(&self, rev: i64) -> (u64, Result<KvHash, Error>) {
         let inner = &self.inner;
         let known = inner.hashes().get(rev);
         // No compaction can begin while this is held; one that runs removes only what is not kept.
         let state = inner.state();
         if let Some(known) = known {
-            return Ok(known.answer(state.rev));
+            return (state.generation, Ok(known.answer(state.rev)));
         }
         if rev > 0 && rev < state.compact_rev {
-            return Err(Error::Compacted);
+            return (state.generation, Err(Error::Compacted));
         }
         if rev > state.rev {
-            return Err(Error::FutureRev);
+            return (state.generation, Err(Error::FutureRev));
         }
         let rev = if rev == 0 { state.rev } else { rev };
         let keep = state.index.keep(rev);
@@ -337,7 +368,7 @@ impl Store {
         inner.scan(0, rev.max(-1) + 1, |key, value| {
             hasher.write(key, value, decode_key(key));
         });
-        Ok(hasher.finish().answer(state.rev))
+        (state.generation, Ok(hasher.finish().answer(state.rev)))
     }
 
     /// Reads everything anew after [`Backend::replace`].

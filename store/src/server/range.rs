@@ -66,3 +66,58 @@ impl Server {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::Flags;
+
+    /// A member of its own, with auth on, and root's token.
+    async fn with_auth(dir: &std::path::Path) -> (std::sync::Arc<Server>, Caller) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = format!("http://{}", port.local_addr().unwrap());
+        drop(port);
+        let flags = [
+            "store".to_owned(),
+            format!("--data-dir={}", dir.display()),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            "--bcrypt-cost=4".to_owned(),
+        ];
+        let config = Flags::try_parse_from(flags).unwrap().settle().unwrap();
+        let server = Server::start(config).await.unwrap();
+        let auth = server.auth();
+        let user = pb::AuthUserAddRequest {
+            name: "root".into(),
+            hashed_password: auth.hash_password("secret").unwrap(),
+            ..Default::default()
+        };
+        let mut batch = server.backend().batch();
+        auth.user_add(&mut batch, &user).unwrap();
+        auth.role_add(&mut batch, "root").unwrap();
+        auth.user_grant_role(&mut batch, "root", "root").unwrap();
+        auth.enable(&mut batch).unwrap();
+        drop(batch);
+        let token = Some(auth.assign_token("root", "random", 0).unwrap());
+        (server, Caller { token })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_read_while_permissions_changed_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (server, caller) = with_auth(dir.path()).await;
+        let may = |who: &AuthInfo| server.auth.may_range(who, b"k", &[]);
+        let read = server.read(&caller, may, || Ok(7)).await;
+        assert_eq!(read, Ok(7));
+        let changing = || {
+            let mut batch = server.backend.batch();
+            server.auth.role_add(&mut batch, "another").unwrap();
+            Ok(7)
+        };
+        let read = server.read(&caller, may, changing).await;
+        assert_eq!(read, Err(Error::AuthOldRevision));
+        server.stop().await;
+    }
+}
