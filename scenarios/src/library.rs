@@ -41,14 +41,6 @@ static LIBRARY: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         "watch-snapshot",
         "watch-slow",
         "watch-tombstone",
-        "compact-crash",
-        "compact-resume",
-        "defrag-snapshot",
-        "read-index",
-        "auth-crash",
-        "lease-keepalive",
-        "deposed-leader",
-        "learner",
     ];
     let parse = |(file, text)| match Scenario::parse(file, text) {
         Ok(scenario) => scenario,

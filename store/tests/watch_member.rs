@@ -124,6 +124,8 @@ async fn over_a_snapshot(flags: &[&str]) -> [(Vec<i64>, i64, i64); 2] {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
+    // Until its peers take the connection for dead, and what is in flight with it.
+    tokio::time::sleep(Duration::from_secs(4)).await;
     signal("-CONT");
     let mut heard = vec![before];
     heard.extend(hear(&mut now, before + MANY).await);
