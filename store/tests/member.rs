@@ -136,12 +136,27 @@ async fn requests_are_answered_as_by_etcd() {
     let error = kv.txn(refused).await.unwrap_err();
     assert_eq!(error.message(), "etcdserver: requested lease not found");
     assert!(cluster.get(0, "x").await.unwrap().is_empty());
-
-    let ignoring = pb::PutRequest {
+    let keeping = |key| pb::PutRequest {
         ignore_value: true,
-        ..put("none", "")
+        ..put(key, "")
     };
-    let error = kv.put(ignoring).await.unwrap_err();
+    // Where etcd panics.
+    let refused = pb::TxnRequest {
+        success: vec![
+            op(Op::RequestDeleteRange(pb::DeleteRangeRequest {
+                key: b"a".to_vec(),
+                range_end: vec![0],
+                ..Default::default()
+            })),
+            op(Op::RequestPut(keeping("a"))),
+        ],
+        ..Default::default()
+    };
+    let error = kv.txn(refused).await.unwrap_err();
+    assert_eq!(error.message(), "etcdserver: key not found");
+    assert!(!cluster.get(0, "a").await.unwrap().is_empty());
+
+    let error = kv.put(keeping("none")).await.unwrap_err();
     assert_eq!(
         (error.code(), error.message()),
         (Code::InvalidArgument, "etcdserver: key not found")

@@ -9,13 +9,13 @@ use crate::bugs::{Bug, Bugs};
 /// Keys as requests name them: one key if `end` is empty, all from `key` on if it is a zero byte,
 /// those with `key <= k < end` otherwise.
 #[derive(Clone, Copy)]
-pub(super) struct Keys<'a> {
-    pub(super) key: &'a [u8],
-    pub(super) end: &'a [u8],
+pub(crate) struct Keys<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) end: &'a [u8],
 }
 
 impl Keys<'_> {
-    pub(super) fn contains(self, key: &[u8]) -> bool {
+    pub(crate) fn contains(self, key: &[u8]) -> bool {
         match self.end {
             [] => key == self.key,
             [0] => key >= self.key,

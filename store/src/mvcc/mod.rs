@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use self::compaction::{Compactor, Job};
 use self::hash::{Hasher, Hashes};
-use self::index::Keys;
+pub(crate) use self::index::Keys;
 use self::read::{Failure, State, decode, decode_key};
 use self::revision::{BUCKET, Revision, is_tombstone};
 pub use self::txn::WriteTxn;

@@ -145,13 +145,13 @@ pub(super) fn put(
     txn: &mut WriteTxn<'_>,
     request: &pb::PutRequest,
 ) -> Result<pb::PutResponse, Error> {
-    let previous = if request.ignore_value || request.ignore_lease || request.prev_kv {
+    let previous = if keeps(request) || request.prev_kv {
         let found = txn.range(&request.key, &[], RangeOptions::default())?;
         found.kvs.into_iter().next()
     } else {
         None
     };
-    if previous.is_none() && (request.ignore_value || request.ignore_lease) {
+    if previous.is_none() && keeps(request) {
         return Err(Error::KeyNotFound);
     }
     let kept = previous.as_ref();
@@ -187,13 +187,18 @@ pub(super) fn delete_range(
     })
 }
 
+/// Whether it keeps what the pair before had.
+pub(super) fn keeps(put: &pb::PutRequest) -> bool {
+    put.ignore_value || put.ignore_lease
+}
+
 /// Refuses a put that cannot be made: its lease or its previous pair is missing.
 pub(super) fn check_put(
     from: &impl Read,
     lessor: &Lessor,
     put: &pb::PutRequest,
 ) -> Result<(), Error> {
-    if put.ignore_value || put.ignore_lease {
+    if keeps(put) {
         let found = from.range(&put.key, &[], RangeOptions::default())?;
         if found.kvs.is_empty() {
             return Err(Error::KeyNotFound);

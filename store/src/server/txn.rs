@@ -12,7 +12,7 @@ use api::pb::mvccpb::KeyValue;
 use super::kv::{self, Read, Snapshot};
 use crate::Error;
 use crate::lease::Lessor;
-use crate::mvcc::{RangeOptions, Store, WriteTxn};
+use crate::mvcc::{Keys, RangeOptions, Store, WriteTxn};
 
 /// A transaction whose branches are chosen: all comparisons, those of nested transactions too, are
 /// made before anything is done.
@@ -123,7 +123,19 @@ fn check(
     compact_rev: i64,
 ) -> Result<(), Error> {
     // All puts come before all ranges, as which error is told depends on it.
+    let mut deleted = Vec::new();
     walk(chosen, &mut |op| match op {
+        Op::DeleteRange(delete) => {
+            deleted.push(Keys {
+                key: &delete.key,
+                end: &delete.range_end,
+            });
+            Ok(())
+        }
+        // Here etcd panics in mid-transaction.
+        Op::Put(put) if kv::keeps(put) && deleted.iter().any(|keys| keys.contains(&put.key)) => {
+            Err(Error::KeyNotFound)
+        }
         Op::Put(put) => check_put(put),
         _ => Ok(()),
     })?;

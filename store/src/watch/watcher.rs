@@ -5,6 +5,7 @@ use api::pb::mvccpb::event::EventType;
 use tokio::sync::mpsc;
 
 use super::{Delivery, WatchSpec};
+use crate::mvcc::Keys;
 
 /// Where a watch is kept.
 #[derive(Debug, PartialEq)]
@@ -63,11 +64,11 @@ impl Watcher {
     }
 
     fn covers(&self, key: &[u8]) -> bool {
-        match self.end.as_slice() {
-            [] => key == self.key,
-            [0] => key >= self.key.as_slice(),
-            end => key >= self.key.as_slice() && key < end,
-        }
+        let keys = Keys {
+            key: &self.key,
+            end: &self.end,
+        };
+        keys.contains(key)
     }
 
     /// Offers it a delivery; gives it back when the stream is full. Whether anybody still receives
