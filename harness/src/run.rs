@@ -19,6 +19,7 @@ use crate::cluster::{self, Cluster, Program};
 use crate::nemesis::{Nemesis, Tally};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
+use crate::rpc::Endpoint;
 use crate::sparse::make_sparse;
 use crate::traffic::{Client, Shared, Watcher};
 use crate::{judging, run_dir, setup, wind_down};
@@ -239,44 +240,63 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     Ok(faults)
 }
 
-/// Starts the plan's clients and watchers; those of a member that does not run yet wait for its first start.
+/// Starts the plan's clients and watchers.
 fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow::Result<()>> {
     let mut clients = JoinSet::new();
     for watcher in &plan.traffic.watchers {
-        let (watcher, traffic) = (watcher.clone(), plan.traffic.clone());
-        let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());
-        let shared = shared.clone();
-        clients.spawn(async move {
-            let mut started = cluster.started();
-            tokio::select! {
-                found = started.wait_for(|names| names.contains(&watcher.member)) => { found?; }
-                () = shared.wait_stopped() => return Ok(()),
-            }
-            let endpoint = cluster.client_endpoint(&watcher.member).await?;
-            Watcher::new(&watcher, &traffic, &endpoint, recorder, shared)?
-                .run()
-                .await?;
-            Ok(())
-        });
+        let (plan, traffic) = (watcher.clone(), plan.traffic.clone());
+        let recorder = admin.recorder().clone();
+        let watch = async move |endpoint: Endpoint, shared| {
+            let watcher = Watcher::new(&plan, &traffic, &endpoint, recorder, shared)?;
+            Ok(watcher.run().await?)
+        };
+        let cluster = admin.cluster().clone();
+        let (member, shared) = (watcher.member.clone(), shared.clone());
+        clients.spawn(while_present(cluster, member, shared, watch));
     }
     for client in &plan.traffic.clients {
-        let (client, traffic) = (client.clone(), plan.traffic.clone());
-        let (cluster, recorder) = (admin.cluster().clone(), admin.recorder().clone());
-        let shared = shared.clone();
-        clients.spawn(async move {
-            let mut started = cluster.started();
-            tokio::select! {
-                found = started.wait_for(|names| names.contains(&client.member)) => { found?; }
-                () = shared.wait_stopped() => return Ok(()),
-            }
-            let endpoint = cluster.client_endpoint(&client.member).await?;
-            Client::new(&client, &traffic, &endpoint, recorder, shared)?
-                .run()
-                .await?;
-            Ok(())
-        });
+        let (plan, traffic) = (client.clone(), plan.traffic.clone());
+        let recorder = admin.recorder().clone();
+        let run = async move |endpoint: Endpoint, shared| {
+            let client = Client::new(&plan, &traffic, &endpoint, recorder, shared)?;
+            Ok(client.run().await?)
+        };
+        let cluster = admin.cluster().clone();
+        let (member, shared) = (client.member.clone(), shared.clone());
+        clients.spawn(while_present(cluster, member, shared, run));
     }
     clients
+}
+
+/// Runs a client from its member's first start until the member is removed or traffic ends.
+async fn while_present<F>(
+    cluster: Cluster,
+    member: String,
+    shared: Shared,
+    client: impl FnOnce(Endpoint, Shared) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut present = cluster.present();
+    tokio::select! {
+        found = present.wait_for(|names| names.contains(&member)) => { found?; }
+        () = shared.wait_stopped() => return Ok(()),
+    }
+    let endpoint = cluster.client_endpoint(&member).await?;
+    let (stop, stopped) = watch::channel(false);
+    let own = Shared {
+        stop: stopped,
+        ..shared.clone()
+    };
+    let mut run = std::pin::pin!(client(endpoint, own));
+    tokio::select! {
+        end = &mut run => return end,
+        gone = present.wait_for(|names| !names.contains(&member)) => { gone?; }
+        () = shared.wait_stopped() => {}
+    }
+    stop.send_replace(true);
+    run.await
 }
 
 async fn end_clients(

@@ -31,7 +31,10 @@ pub fn exit(judgement: &Judgement) -> Exit {
     .unwrap_or(Exit::HarnessFault)
 }
 
-/// Every drawn choice, before the run.
+/// More drawn choices than these are not listed: `plan.toml` has them all.
+const CHOICES: usize = 200;
+
+/// The drawn choices, before the run.
 #[must_use]
 pub fn header(plan: &Plan) -> String {
     let mut text = String::new();
@@ -50,8 +53,12 @@ pub fn header(plan: &Plan) -> String {
     if let Some(planted) = &plan.planted {
         let _ = writeln!(text, "  planted {}", scenarios::bugs::told(planted));
     }
-    for (name, value) in &plan.drawn {
+    for (name, value) in plan.drawn.iter().take(CHOICES) {
         let _ = writeln!(text, "  {name} = {value}");
+    }
+    let more = plan.drawn.len().saturating_sub(CHOICES);
+    if more > 0 {
+        let _ = writeln!(text, "  … and {more} more, all of them in plan.toml");
     }
     text
 }

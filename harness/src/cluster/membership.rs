@@ -136,7 +136,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops a removed member for good.
+    /// Stops a removed member for good; its clients end.
     ///
     /// # Errors
     /// When there is no such member, or the recorder is gone.
@@ -145,6 +145,9 @@ impl Cluster {
             self.kill(name).await?;
         }
         find_mut(&mut *self.inner.members.lock().await, name)?.life = Life::Removed;
+        self.inner
+            .present
+            .send_modify(|present| present.retain(|known| known != name));
         self.record_membership().await
     }
 }

@@ -88,8 +88,8 @@ struct Inner {
     /// After the members: they end before their disks.
     disks: Option<disks::Disks>,
     ports: std::sync::Mutex<Ports>,
-    /// Names of the members that have been started at least once.
-    started: watch::Sender<Vec<String>>,
+    /// Names of the members that have been started, and not removed.
+    present: watch::Sender<Vec<String>>,
 }
 
 impl Drop for Inner {
@@ -184,7 +184,7 @@ impl Cluster {
                 broken_links: std::sync::Mutex::default(),
                 disks,
                 ports: std::sync::Mutex::new(ports),
-                started: watch::Sender::new(Vec::new()),
+                present: watch::Sender::new(Vec::new()),
             }),
         };
         for name in &names {
@@ -193,10 +193,10 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Follows the names of members that have been started.
+    /// Follows the names of members that have been started, and not removed.
     #[must_use]
-    pub fn started(&self) -> watch::Receiver<Vec<String>> {
-        self.inner.started.subscribe()
+    pub fn present(&self) -> watch::Receiver<Vec<String>> {
+        self.inner.present.subscribe()
     }
 
     /// Where a member serves the harness itself, past all proxies.

@@ -138,10 +138,10 @@ impl Cluster {
             .recorder
             .observe(event(ProcessEventKind::Started, true, Vec::new()))
             .await?;
-        inner.started.send_if_modified(|started| {
-            let new = !started.iter().any(|known| known == name);
+        inner.present.send_if_modified(|present| {
+            let new = !present.iter().any(|known| known == name);
             if new {
-                started.push(name.to_owned());
+                present.push(name.to_owned());
             }
             new
         });

@@ -63,7 +63,7 @@ impl Seen {
 /// What all clients share.
 #[derive(Clone)]
 pub struct Shared {
-    /// Turns true when traffic ends.
+    /// Turns true when traffic ends, or the member is gone that the client is pinned to.
     pub stop: watch::Receiver<bool>,
     /// Counters.
     pub counters: Arc<Counters>,

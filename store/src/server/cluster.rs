@@ -86,8 +86,9 @@ impl Server {
         if !self.members.is_ready(id, Coming::Nobody) {
             return Err(Error::MemberNotEnoughStarted);
         }
-        // One that is down is not part of the quorum that is active.
-        if id != self.id && self.node().active_since(id).is_none() {
+        // One that is down, or removed already, is not part of the quorum that is active.
+        let counts = self.members.get(id).is_some() && self.node().active_since(id).is_some();
+        if id != self.id && !counts {
             return Ok(());
         }
         let voters = self.members.voters();
