@@ -52,7 +52,12 @@ async fn a_token_is_waited_for_by_a_member_that_is_behind() {
         ..Default::default()
     };
     let mut kv = cluster.members[behind].kv();
-    kv.range(with_token(&first, own.clone())).await.unwrap();
+    // It has applied that auth is on.
+    let linearizable = pb::RangeRequest {
+        serializable: false,
+        ..own.clone()
+    };
+    kv.range(with_token(&first, linearizable)).await.unwrap();
 
     let held = Duration::from_secs(2);
     cluster.members[behind].failpoint("applyBeforeData", "sleep(2000)");
