@@ -359,22 +359,8 @@ async fn a_snapshot_is_sent_with_its_hash() {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_do_what_they_may() {
     let mut cluster = Cluster::start(3, &[]).await;
+    cluster.add_users(&["root", "alice"]).await;
     let mut auth = cluster.members[0].auth();
-    for name in ["root", "alice"] {
-        let user = pb::AuthUserAddRequest {
-            name: name.into(),
-            password: "secret".into(),
-            ..Default::default()
-        };
-        auth.user_add(user).await.unwrap();
-        let role = pb::AuthRoleAddRequest { name: name.into() };
-        auth.role_add(role).await.unwrap();
-        let grant = pb::AuthUserGrantRoleRequest {
-            user: name.into(),
-            role: name.into(),
-        };
-        auth.user_grant_role(grant).await.unwrap();
-    }
     let permission = pb::AuthRoleGrantPermissionRequest {
         name: "alice".into(),
         perm: Some(api::pb::authpb::Permission {

@@ -11,22 +11,8 @@ use member_support::{Cluster, with_token};
 /// With auth on, and root's password known.
 async fn cluster_with_root() -> Cluster {
     let cluster = Cluster::start(3, &[]).await;
+    cluster.add_users(&["root"]).await;
     let mut auth = cluster.members[0].auth();
-    let user = pb::AuthUserAddRequest {
-        name: "root".into(),
-        password: "secret".into(),
-        ..Default::default()
-    };
-    auth.user_add(user).await.unwrap();
-    let role = pb::AuthRoleAddRequest {
-        name: "root".into(),
-    };
-    auth.role_add(role).await.unwrap();
-    let grant = pb::AuthUserGrantRoleRequest {
-        user: "root".into(),
-        role: "root".into(),
-    };
-    auth.user_grant_role(grant).await.unwrap();
     auth.auth_enable(pb::AuthEnableRequest {}).await.unwrap();
     cluster
 }

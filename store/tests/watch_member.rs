@@ -178,22 +178,8 @@ async fn a_stream_that_requires_a_leader_ends_without_quorum() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_watches_what_he_may_read() {
     let cluster = Cluster::start(1, &[]).await;
+    cluster.add_users(&["root", "alice"]).await;
     let mut auth = cluster.members[0].auth();
-    for name in ["root", "alice"] {
-        let user = pb::AuthUserAddRequest {
-            name: name.into(),
-            password: "secret".into(),
-            ..Default::default()
-        };
-        auth.user_add(user).await.unwrap();
-        let role = pb::AuthRoleAddRequest { name: name.into() };
-        auth.role_add(role).await.unwrap();
-        let grant = pb::AuthUserGrantRoleRequest {
-            user: name.into(),
-            role: name.into(),
-        };
-        auth.user_grant_role(grant).await.unwrap();
-    }
     let permission = pb::AuthRoleGrantPermissionRequest {
         name: "alice".into(),
         perm: Some(Permission {

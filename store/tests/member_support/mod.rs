@@ -239,6 +239,26 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+
+    /// Adds users, each with the password "secret" and a role of its name.
+    pub async fn add_users(&self, names: &[&str]) {
+        let mut auth = self.members[0].auth();
+        for &name in names {
+            let user = pb::AuthUserAddRequest {
+                name: name.into(),
+                password: "secret".into(),
+                ..Default::default()
+            };
+            auth.user_add(user).await.unwrap();
+            let role = pb::AuthRoleAddRequest { name: name.into() };
+            auth.role_add(role).await.unwrap();
+            let grant = pb::AuthUserGrantRoleRequest {
+                user: name.into(),
+                role: name.into(),
+            };
+            auth.user_grant_role(grant).await.unwrap();
+        }
+    }
 }
 
 impl Member {
