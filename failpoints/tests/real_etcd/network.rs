@@ -135,19 +135,18 @@ async fn throughput(peers: Peers, time: Duration) -> f64 {
 async fn throughput_through_the_proxies() {
     let time = std::env::var("SECONDS_A_ROUND").map_or(1.5, |text| text.parse().unwrap());
     let time = Duration::from_secs_f64(time);
-    let mut sums = [0.0; 2];
-    // In turn, so that what else runs meets both.
-    for _ in 0..2 {
-        for (sum, peers) in sums.iter_mut().zip([Peers::Direct, Peers::ProxiedClients]) {
-            *sum += throughput(peers, time).await / 2.0;
-        }
+    // What else runs meets one or the other: the best of three pairs counts. On an idle machine a
+    // release build has 0.94.
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let direct = throughput(Peers::Direct, time).await;
+        let proxied = throughput(Peers::ProxiedClients, time).await;
+        let ratio = proxied / direct;
+        println!("puts/s: direct {direct:.0}, proxied {proxied:.0}, ratio {ratio:.3}");
+        best = best.max(ratio);
     }
-    let [direct, proxied] = sums;
-    let ratio = proxied / direct;
-    println!("puts/s: direct {direct:.0}, proxied {proxied:.0}, ratio {ratio:.3}");
-    // 0.94 on an idle machine in a release build; a debug build on a busy one is far from that.
     assert!(
-        ratio > 0.2,
-        "the proxies cost most of the throughput: {ratio}"
+        best > 0.3,
+        "the proxies cost most of the throughput: {best}"
     );
 }

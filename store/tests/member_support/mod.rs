@@ -241,7 +241,7 @@ impl Cluster {
     }
 
     /// Adds users, each with the password "secret" and a role of its name.
-    pub async fn add_users(&self, names: &[&str]) {
+    pub(crate) async fn add_users(&self, names: &[&str]) {
         let mut auth = self.members[0].auth();
         for &name in names {
             let user = pb::AuthUserAddRequest {
