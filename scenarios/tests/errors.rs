@@ -371,8 +371,8 @@ fn unknown_scenario() {
     assert_eq!(
         find("defrag-crsh").unwrap_err().to_string(),
         format!(
-            "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\"? Allowed: {} (or name a \
-             file: by a path with a '/', or ending in .toml)",
+            "no scenario \"defrag-crsh\"; did you mean \"defrag-crash\" or \"defrag-snapshot\"? \
+             Allowed: {} (or name a file: by a path with a '/', or ending in .toml)",
             names.join(", ")
         )
     );
