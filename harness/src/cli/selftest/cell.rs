@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use checker::verdict::{Exit, Judgement, Verdict};
+use indicatif::ProgressBar;
 use scenarios::Overrides;
 use serde::Serialize;
 
@@ -49,6 +50,8 @@ pub(super) struct Bench<'a> {
     pub(super) first_seed: u64,
     /// Set when the self-test was ended from outside.
     pub(super) stop: &'a AtomicBool,
+    /// Counts runs.
+    pub(super) bar: &'a ProgressBar,
 }
 
 /// Runs a cell until its marks are decided.
@@ -106,6 +109,7 @@ pub(super) fn measure(bench: &Bench<'_>, cell: &Cell, marks: &Marks) -> anyhow::
             }
             Err(error) => tally.fail(exit_of(&error), format!("seed {seed}: {error:#}")),
         }
+        bench.bar.inc(1);
     }
     let met = marks.standing(tally.runs, tally.as_expected) == Standing::Met;
     let exit = match (met, cell.bug) {

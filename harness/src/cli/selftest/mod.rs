@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use checker::verdict::Exit;
+use indicatif::{ProgressBar, ProgressStyle};
 use store::bugs::Bug;
 
 use super::usage;
@@ -130,12 +132,14 @@ fn work(args: &Args, cells: Vec<Cell>, out: &std::path::Path) -> anyhow::Result<
     let subject = subject::resolve(EMBEDDED, &[], &mut |_| {})?;
     let launcher = std::env::current_exe().context("where is this executable?")?;
     let stop = AtomicBool::new(false);
+    let bar = bar(cells.len())?;
     let bench = Bench {
         subject: &subject,
         launcher: &launcher,
         out,
         first_seed: args.seed,
         stop: &stop,
+        bar: &bar,
     };
     let queue = Mutex::new(VecDeque::from(cells));
     let (tell, told) = mpsc::channel();
@@ -160,11 +164,22 @@ fn work(args: &Args, cells: Vec<Cell>, out: &std::path::Path) -> anyhow::Result<
         let mut rows = Vec::new();
         for row in told {
             let row = row?;
-            show(&row, args.json)?;
+            bar.suspend(|| show(&row, args.json))?;
             rows.push(row);
+            bar.set_message(rows.len().to_string());
         }
+        bar.finish_and_clear();
         Ok(rows)
     })
+}
+
+/// What is shown on a terminal until the next row is there.
+fn bar(rows: usize) -> anyhow::Result<ProgressBar> {
+    let template = format!("{{spinner}} {{elapsed}} {{pos}} runs · {{msg}} of {rows} rows");
+    let bar = ProgressBar::new_spinner().with_message("0");
+    bar.set_style(ProgressStyle::with_template(&template)?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    Ok(bar)
 }
 
 fn marks(args: &Args, cell: &Cell) -> Marks {
