@@ -170,11 +170,7 @@ impl<'a> Delivered<'a> {
     fn event(&mut self, watch: &Watch<'a>, from: Option<i64>, event: &'a Event, at: u64) {
         let revision = event.kv.mod_revision;
         let key = &event.kv.key;
-        let breach = |property, title: String| {
-            Breach::new(property, at, title)
-                .at_revisions(&[revision])
-                .of_key(key)
-        };
+        let breach = |property, title| Breach::of_event(property, at, event, title);
         let request = watch.request;
         let words = event_words(event);
         let unwanted = match event.kind {
@@ -256,11 +252,7 @@ impl<'a> Delivered<'a> {
         let kv = &event.kv;
         let revision = kv.mod_revision;
         let words = event_words(event);
-        let breach = |property, title: String| {
-            Breach::new(property, at, title)
-                .at_revisions(&[revision])
-                .of_key(&kv.key)
-        };
+        let breach = |property, title| Breach::of_event(property, at, event, title);
         if event.kind == EventKind::Put && kv.version > 0 && kv.create_revision > 0 {
             let made = kv.create_revision == revision;
             if (kv.version == 1) != made || kv.create_revision > revision {

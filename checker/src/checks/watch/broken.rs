@@ -94,6 +94,13 @@ impl Breach {
         }
     }
 
+    /// Of one event.
+    pub(super) fn of_event(property: Property, at: u64, event: &Event, title: String) -> Self {
+        Self::new(property, at, title)
+            .at_revisions(&[event.kv.mod_revision])
+            .of_key(&event.kv.key)
+    }
+
     pub(super) fn because(mut self, line: impl Into<String>) -> Self {
         self.explanation.push(line.into());
         self

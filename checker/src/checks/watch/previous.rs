@@ -20,11 +20,7 @@ impl<'a> Delivered<'a> {
         let kv = &event.kv;
         let revision = kv.mod_revision;
         let words = event_words(event);
-        let breach = |title: String| {
-            Breach::new(Property::PrevKv, at, title)
-                .at_revisions(&[revision])
-                .of_key(&kv.key)
-        };
+        let breach = |title| Breach::of_event(Property::PrevKv, at, event, title);
         let makes = event.kind == EventKind::Put && kv.version == 1;
         let Some(before) = &event.prev_kv else {
             let known = event.kind == EventKind::Delete || kv.version > 1;
