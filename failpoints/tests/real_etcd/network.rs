@@ -145,8 +145,5 @@ async fn throughput_through_the_proxies() {
         println!("puts/s: direct {direct:.0}, proxied {proxied:.0}, ratio {ratio:.3}");
         best = best.max(ratio);
     }
-    assert!(
-        best > 0.3,
-        "the proxies cost most of the throughput: {best}"
-    );
+    assert!(best > 0.5, "the proxies halve the throughput: {best}");
 }
