@@ -344,7 +344,6 @@ impl Admin {
             for member in self.cluster.serving().await {
                 if let Some(status) = self.status(Purpose::Watchdog, round, &member).await?
                     && let Some(name) = self.cluster.name_of(status.leader).await
-                    && self.cluster.names().await.contains(&name)
                 {
                     return Ok(name);
                 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use indicatif::style::TemplateError;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::traffic::Counters;
@@ -105,15 +106,19 @@ impl Progress {
 }
 
 fn bar(label: &str, live: Arc<Live>) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
     let figures = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
         let _ = out.write_str(&live.figures());
     };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {msg} · {live}")
-    {
-        bar.set_style(style.with_key("live", figures));
+    let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {msg} · {live}");
+    spinner(style.map(|style| style.with_key("live", figures))).with_prefix(label.to_owned())
+}
+
+/// A line that is shown on standard error where that is a terminal.
+pub(crate) fn spinner(style: Result<ProgressStyle, TemplateError>) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = style {
+        bar.set_style(style);
     }
-    bar.set_prefix(label.to_owned());
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }

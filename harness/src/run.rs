@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -209,8 +210,8 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
     let shared = Shared {
         stop: stopped,
         counters: progress.counters(),
-        leases: std::sync::Arc::default(),
-        seen: std::sync::Arc::default(),
+        leases: Arc::default(),
+        seen: Arc::default(),
     };
     let clients = start_clients(plan, admin, &shared);
     let time = tokio::time::sleep(Duration::from_millis(plan.traffic.time_ms));
@@ -243,41 +244,39 @@ async fn phases(plan: &Plan, admin: &Admin, progress: &Progress) -> anyhow::Resu
 /// Starts the plan's clients and watchers.
 fn start_clients(plan: &Plan, admin: &Admin, shared: &Shared) -> JoinSet<anyhow::Result<()>> {
     let mut clients = JoinSet::new();
+    let traffic = Arc::new(plan.traffic.clone());
     for watcher in &plan.traffic.watchers {
-        let (plan, traffic) = (watcher.clone(), plan.traffic.clone());
-        let recorder = admin.recorder().clone();
-        let watch = async move |endpoint: Endpoint, shared| {
+        let (plan, traffic) = (watcher.clone(), traffic.clone());
+        let run = async move |endpoint: Endpoint, recorder, shared| {
             let watcher = Watcher::new(&plan, &traffic, &endpoint, recorder, shared)?;
             Ok(watcher.run().await?)
         };
-        let cluster = admin.cluster().clone();
-        let (member, shared) = (watcher.member.clone(), shared.clone());
-        clients.spawn(while_present(cluster, member, shared, watch));
+        let member = watcher.member.clone();
+        clients.spawn(while_present(admin.clone(), shared.clone(), member, run));
     }
     for client in &plan.traffic.clients {
-        let (plan, traffic) = (client.clone(), plan.traffic.clone());
-        let recorder = admin.recorder().clone();
-        let run = async move |endpoint: Endpoint, shared| {
+        let (plan, traffic) = (client.clone(), traffic.clone());
+        let run = async move |endpoint: Endpoint, recorder, shared| {
             let client = Client::new(&plan, &traffic, &endpoint, recorder, shared)?;
             Ok(client.run().await?)
         };
-        let cluster = admin.cluster().clone();
-        let (member, shared) = (client.member.clone(), shared.clone());
-        clients.spawn(while_present(cluster, member, shared, run));
+        let member = client.member.clone();
+        clients.spawn(while_present(admin.clone(), shared.clone(), member, run));
     }
     clients
 }
 
 /// Runs a client from its member's first start until the member is removed or traffic ends.
 async fn while_present<F>(
-    cluster: Cluster,
-    member: String,
+    admin: Admin,
     shared: Shared,
-    client: impl FnOnce(Endpoint, Shared) -> F,
+    member: String,
+    client: impl FnOnce(Endpoint, Recorder, Shared) -> F,
 ) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
+    let cluster = admin.cluster();
     let mut present = cluster.present();
     tokio::select! {
         found = present.wait_for(|names| names.contains(&member)) => { found?; }
@@ -289,7 +288,7 @@ where
         stop: stopped,
         ..shared.clone()
     };
-    let mut run = std::pin::pin!(client(endpoint, own));
+    let mut run = std::pin::pin!(client(endpoint, admin.recorder().clone(), own));
     tokio::select! {
         end = &mut run => return end,
         gone = present.wait_for(|names| !names.contains(&member)) => { gone?; }

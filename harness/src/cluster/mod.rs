@@ -280,12 +280,12 @@ impl Cluster {
             .map_or(0, |m| m.id)
     }
 
-    /// The name of the member with this id.
+    /// The name of the member with this id, unless it has been removed.
     pub async fn name_of(&self, id: u64) -> Option<String> {
         let members = self.inner.members.lock().await;
         members
             .iter()
-            .find(|(_, m)| m.id == id && id != 0)
+            .find(|(_, m)| m.id == id && id != 0 && m.life != Life::Removed)
             .map(|(name, _)| name.clone())
     }
 }

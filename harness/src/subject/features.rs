@@ -80,20 +80,20 @@ impl FromStr for Feature {
 }
 
 /// What the operation of a weight needs, beyond keys.
-fn needed_by_weight(name: &str) -> Vec<Feature> {
+fn needed_by_weight(name: &str) -> &'static [Feature] {
     let begins = |prefix: &str| name.starts_with(prefix);
     if name == "put_lease" || begins("lease_") {
-        vec![Feature::Lease]
+        &[Feature::Lease]
     } else if begins("txn_") || name == "list_append" {
-        vec![Feature::Txn]
+        &[Feature::Txn]
     } else if begins("watch") {
-        vec![Feature::Watch]
+        &[Feature::Watch]
     } else if name == "compact_delete" {
-        vec![Feature::Compact, Feature::Watch]
+        &[Feature::Compact, Feature::Watch]
     } else if name == "compact" {
-        vec![Feature::Compact]
+        &[Feature::Compact]
     } else {
-        Vec::new()
+        &[]
     }
 }
 
@@ -210,7 +210,7 @@ impl Without {
         let mut left_out = Vec::new();
         for (name, weight) in weights.entries() {
             let needed = needed_by_weight(name);
-            if weight > 0 && needed.into_iter().any(|feature| self.lacks(feature)) {
+            if weight > 0 && needed.iter().any(|feature| self.lacks(*feature)) {
                 weights.set(name, 0);
                 left_out.push(name);
             }

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use checker::verdict::Exit;
@@ -16,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use store::bugs::Bug;
 
 use super::usage;
+use crate::progress::spinner;
 use crate::run_dir::write_whole;
 use crate::subject::{self, EMBEDDED};
 use cell::{Bench, Row, measure};
@@ -132,7 +132,7 @@ fn work(args: &Args, cells: Vec<Cell>, out: &std::path::Path) -> anyhow::Result<
     let subject = subject::resolve(EMBEDDED, &[], &mut |_| {})?;
     let launcher = std::env::current_exe().context("where is this executable?")?;
     let stop = AtomicBool::new(false);
-    let bar = bar(cells.len())?;
+    let bar = bar(cells.len());
     let bench = Bench {
         subject: &subject,
         launcher: &launcher,
@@ -174,12 +174,9 @@ fn work(args: &Args, cells: Vec<Cell>, out: &std::path::Path) -> anyhow::Result<
 }
 
 /// What is shown on a terminal until the next row is there.
-fn bar(rows: usize) -> anyhow::Result<ProgressBar> {
+fn bar(rows: usize) -> ProgressBar {
     let template = format!("{{spinner}} {{elapsed}} {{pos}} runs · {{msg}} of {rows} rows");
-    let bar = ProgressBar::new_spinner().with_message("0");
-    bar.set_style(ProgressStyle::with_template(&template)?);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    Ok(bar)
+    spinner(ProgressStyle::with_template(&template)).with_message("0")
 }
 
 fn marks(args: &Args, cell: &Cell) -> Marks {
