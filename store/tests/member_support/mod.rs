@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use api::pb::etcdserverpb::cluster_client::ClusterClient;
 use api::pb::etcdserverpb::kv_client::KvClient;
 use api::pb::etcdserverpb::lease_client::LeaseClient;
 use api::pb::etcdserverpb::maintenance_client::MaintenanceClient;
+use failpoints::ports::{self, PortLease};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
@@ -24,16 +25,10 @@ pub(crate) struct Cluster {
 
 pub(crate) struct Member {
     name: String,
-    client: u16,
-    peer: u16,
-    gofail: u16,
+    client: PortLease,
+    peer: PortLease,
+    gofail: PortLease,
     child: Option<Child>,
-}
-
-/// A port that is free now.
-fn port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 impl Cluster {
@@ -60,9 +55,9 @@ impl Cluster {
     pub(crate) fn enlist(&mut self) -> usize {
         self.members.push(Member {
             name: format!("m{}", self.members.len() + 1),
-            client: port(),
-            peer: port(),
-            gofail: port(),
+            client: ports::lease().unwrap(),
+            peer: ports::lease().unwrap(),
+            gofail: ports::lease().unwrap(),
             child: None,
         });
         self.members.len() - 1
@@ -101,7 +96,7 @@ impl Cluster {
             ])
             .args(&self.flags)
             .args(more)
-            .env("GOFAIL_HTTP", format!("127.0.0.1:{}", member.gofail))
+            .env("GOFAIL_HTTP", format!("127.0.0.1:{}", member.gofail.port()))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -263,11 +258,11 @@ impl Cluster {
 
 impl Member {
     pub(crate) fn client_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.client)
+        format!("http://127.0.0.1:{}", self.client.port())
     }
 
     pub(crate) fn peer_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.peer)
+        format!("http://127.0.0.1:{}", self.peer.port())
     }
 
     fn channel(&self) -> Channel {
@@ -321,7 +316,7 @@ impl Member {
 
     /// Sets a failpoint, as gofail's endpoint does.
     pub(crate) fn failpoint(&self, name: &str, terms: &str) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.gofail)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.gofail.port())).unwrap();
         let length = terms.len();
         write!(
             stream,

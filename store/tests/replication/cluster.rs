@@ -218,12 +218,14 @@ impl Cluster {
     }
 }
 
-/// A peer with a port that is free now.
+/// A peer with a port that nobody else takes while this process runs.
 pub(crate) fn peer(id: u64, learner: bool) -> Peer {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = failpoints::ports::lease().unwrap();
+    let url = format!("http://127.0.0.1:{}", port.port());
+    std::mem::forget(port);
     Peer {
         id,
-        urls: vec![format!("http://{}", listener.local_addr().unwrap())],
+        urls: vec![url],
         learner,
     }
 }
