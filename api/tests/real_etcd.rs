@@ -12,13 +12,13 @@ mod revisions;
 #[path = "real_etcd/traffic.rs"]
 mod traffic;
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use api::errors::{ErrorClass, RequestKind, classify};
 use api::pb::etcdserverpb::{self as pb, request_op};
 use api::pb::{authpb, mvccpb};
+use failpoints::ports::{self, PortLease};
 use pb::{
     auth_client::AuthClient, cluster_client::ClusterClient, kv_client::KvClient,
     lease_client::LeaseClient, maintenance_client::MaintenanceClient,
@@ -34,6 +34,7 @@ struct Member {
     dir: tempfile::TempDir,
     client: String,
     peer: String,
+    _ports: [PortLease; 2],
 }
 
 impl Drop for Member {
@@ -45,16 +46,17 @@ impl Drop for Member {
 impl Member {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let [client, peer] = [(); 2].map(|()| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            format!("http://{}", listener.local_addr().unwrap())
-        });
+        let ports = [(); 2].map(|()| ports::lease().unwrap());
+        let [client, peer] = ports
+            .each_ref()
+            .map(|port| format!("http://127.0.0.1:{}", port.port()));
         let child = Self::spawn(&dir, &client, &peer);
         Self {
             child,
             dir,
             client,
             peer,
+            _ports: ports,
         }
     }
 

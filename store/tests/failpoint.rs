@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use failpoints::gofail::{Gofail, GofailError, Terms};
+use failpoints::ports;
 use store::failpoint::{self, FailpointError, NAMES};
 
 fn terms(text: &str) -> Terms {
@@ -114,15 +115,11 @@ fn spawn(points: &str, port: u16) -> std::process::Child {
         .unwrap()
 }
 
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 #[test]
 fn a_panic_in_any_thread_ends_the_process_as_go_does() {
     let points = "nowhere=panic;beforeCommit=3*off->panic";
-    let ended = spawn(points, free_port()).wait_with_output().unwrap();
+    let port = ports::lease().unwrap();
+    let ended = spawn(points, port.port()).wait_with_output().unwrap();
     let log = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{log}");
     let line = "panic: failpoint panic: beforeCommit";
@@ -132,9 +129,9 @@ fn a_panic_in_any_thread_ends_the_process_as_go_does() {
 #[tokio::test]
 async fn whoever_asks_for_a_panic_gets_its_answer() {
     for _ in 0..5 {
-        let port = free_port();
-        let mut child = spawn("beforeCommit=sleep(1)", port);
-        let gofail = Gofail::new(([127, 0, 0, 1], port).into());
+        let port = ports::lease().unwrap();
+        let mut child = spawn("beforeCommit=sleep(1)", port.port());
+        let gofail = Gofail::new(([127, 0, 0, 1], port.port()).into());
         let until = Instant::now() + Duration::from_secs(10);
         while gofail.list().await.is_err() {
             assert!(Instant::now() < until, "it does not serve");
@@ -147,7 +144,8 @@ async fn whoever_asks_for_a_panic_gets_its_answer() {
 
 #[test]
 fn a_list_that_is_none_is_an_error_at_the_start() {
-    let ended = spawn("beforeCommit", free_port())
+    let port = ports::lease().unwrap();
+    let ended = spawn("beforeCommit", port.port())
         .wait_with_output()
         .unwrap();
     let log = String::from_utf8(ended.stderr).unwrap();

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use api::pb::etcdserverpb::kv_client::KvClient;
+use failpoints::ports::{self, PortLease};
 use tonic::transport::{Channel, Endpoint};
 
 use super::{TIMEOUT, range};
@@ -13,6 +14,7 @@ pub(super) struct Cluster {
     children: Vec<Child>,
     clients: Vec<String>,
     dir: tempfile::TempDir,
+    _ports: [PortLease; 6],
 }
 
 impl Drop for Cluster {
@@ -28,9 +30,10 @@ impl Cluster {
     pub(super) fn start() -> Self {
         let binary = std::env::var("ETCD").expect("ETCD names the binary to test against");
         let dir = tempfile::tempdir().unwrap();
-        // All at once, so that no port is given out twice.
-        let listeners = [(); 6].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let urls = listeners.map(|l| format!("http://{}", l.local_addr().unwrap()));
+        let ports = [(); 6].map(|()| ports::lease().unwrap());
+        let urls = ports
+            .each_ref()
+            .map(|port| format!("http://127.0.0.1:{}", port.port()));
         let (clients, peers) = urls.split_at(3);
         let everyone: Vec<_> = peers
             .iter()
@@ -63,6 +66,7 @@ impl Cluster {
             children: children.collect(),
             clients: clients.to_vec(),
             dir,
+            _ports: ports,
         }
     }
 

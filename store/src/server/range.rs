@@ -69,16 +69,18 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use clap::Parser as _;
+    use failpoints::ports::{self, PortLease};
 
     use super::*;
     use crate::config::Flags;
 
     /// A member of its own, with auth on, and root's token.
-    async fn with_auth(dir: &std::path::Path) -> (std::sync::Arc<Server>, Caller) {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let peer = format!("http://{}", port.local_addr().unwrap());
-        drop(port);
+    async fn with_auth(dir: &Path, port: &PortLease) -> (Arc<Server>, Caller) {
+        let peer = format!("http://127.0.0.1:{}", port.port());
         let flags = [
             "store".to_owned(),
             format!("--data-dir={}", dir.display()),
@@ -107,7 +109,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_read_while_permissions_changed_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
-        let (server, caller) = with_auth(dir.path()).await;
+        let port = ports::lease().unwrap();
+        let (server, caller) = with_auth(dir.path(), &port).await;
         let may = |who: &AuthInfo| server.auth.may_range(who, b"k", &[]);
         let read = server.read(&caller, may, || Ok(7)).await;
         assert_eq!(read, Ok(7));
