@@ -366,7 +366,8 @@ weights! {
     lease_keep_alive = 1,
     /// Lease time to live, with keys.
     lease_time_to_live = 1,
-    /// Compaction at a revision this client has seen.
+    /// Compaction at a put of this client's own (a put where there is none since its last), so never
+    /// at a delete: see `compact_delete`.
     compact = 1,
     /// A watch of a prefix or key.
     watch = 2,

@@ -10,6 +10,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use scenarios::plan::Profile;
 
+use super::compaction::Compaction;
 use super::lists::Lists;
 use super::tombstone::Tombstone;
 
@@ -27,7 +28,7 @@ pub(super) struct Draw {
     values: u64,
     leases: u64,
     seen_revision: i64,
-    compacted: i64,
+    compaction: Compaction,
     seen: BTreeMap<Bytes, KeyValue>,
     held: Vec<i64>,
     lists: Lists,
@@ -49,7 +50,7 @@ impl Draw {
             values: 0,
             leases: 0,
             seen_revision: 1,
-            compacted: 0,
+            compaction: Compaction::default(),
             seen: BTreeMap::new(),
             held: Vec::new(),
             lists: Lists::new(seed, client, profile.keys),
@@ -174,10 +175,12 @@ impl Draw {
             | "lease_time_to_live" => self.grant(),
             "compact" => {
                 let back = self.rng.random_range(0..50);
-                let revision = (self.seen_revision - back).max(self.compacted + 1);
-                Request::Compact {
-                    revision,
-                    physical: self.rng.random_bool(0.5),
+                match self.compaction.at(self.seen_revision - back) {
+                    Some(revision) => Request::Compact {
+                        revision,
+                        physical: self.rng.random_bool(0.5),
+                    },
+                    None => Request::Put(self.put(0)),
                 }
             }
             "watch" => Request::Watch(self.watch()),
@@ -357,9 +360,7 @@ impl Draw {
     pub(super) fn learn(&mut self, request: &Request, outcome: &Outcome) {
         self.lists.learn(outcome);
         self.tombstone.learn(request, outcome);
-        if let (Request::Compact { revision, .. }, Outcome::Ok { .. }) = (request, outcome) {
-            self.compacted = self.compacted.max(*revision);
-        }
+        self.compaction.learn(request, outcome);
         let Some(response) = outcome.response() else {
             return;
         };

@@ -6,6 +6,7 @@
 //! unknown write a client.
 
 mod client;
+mod compaction;
 mod draw;
 mod lists;
 mod tombstone;
