@@ -117,6 +117,11 @@ impl Ctl {
                     .map(|line| format!("{name}: {}", self.plain(line))),
             );
         }
+        // A lease's keys, one below the other: in the order of a Go map, which is random.
+        let key = |line: &str| line.starts_with("out: \"Key\" : ");
+        for keys in lines.chunk_by_mut(|a, b| key(a) && key(b)) {
+            keys.sort();
+        }
         lines
     }
 
