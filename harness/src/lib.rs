@@ -10,12 +10,15 @@
 //! * [`judging`] hands the run directory ([`run_dir`]) to the checker and writes the report;
 //! * [`cli`] is the `gauntlet` command around it.
 #![forbid(unsafe_code)]
+// `console` prints: these panic where nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;
 pub mod capabilities;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+mod console;
 pub mod install;
 pub mod judging;
 pub mod nemesis;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::style::TemplateError;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::console::errln;
 use crate::traffic::Counters;
 
 /// The progress of one run, on standard error.
@@ -89,7 +90,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_owned()),
             None if self.quiet => {}
-            None => eprintln!(
+            None => errln!(
                 "  {:6.2} s  {what} · {}",
                 self.start.elapsed().as_secs_f64(),
                 self.live.figures()

@@ -6,6 +6,7 @@ use checker::verdict::{Exit, Judgement};
 use clap::Args;
 
 use super::{check_file as file, run_directory, usage};
+use crate::console::{out, outln};
 use crate::judging;
 use crate::terminal;
 
@@ -75,11 +76,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
         judging::write_report(&dir, &judgement)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string(&judgement)?);
+        outln!("{}", serde_json::to_string(&judgement)?);
     } else {
-        print!("{}", terminal::judgement(&judgement));
+        out(format_args!("{}", terminal::judgement(&judgement)));
         for line in difference(before.as_ref(), &judgement) {
-            println!("{line}");
+            outln!("{line}");
         }
     }
     Ok(terminal::exit(&judgement))
@@ -134,6 +135,6 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
         Err(_) => judging::judge(&dir)?,
     };
     judging::write_report(&dir, &judgement)?;
-    println!("{}", dir.join("report.html").display());
+    outln!("{}", dir.join("report.html").display());
     Ok(Exit::Holds)
 }

@@ -12,6 +12,7 @@ use checker::import::{Format, judge, read_path};
 use checker::verdict::{Exit, Verdict};
 
 use super::usage;
+use crate::console::{out, outln};
 use crate::terminal::verdict_name;
 
 /// How to read and judge a file.
@@ -100,9 +101,9 @@ pub(super) fn check(path: &Path, args: &Args, json: bool) -> anyhow::Result<Exit
         }
     };
     if json {
-        println!("{}", object(path, &read)?);
+        outln!("{}", object(path, &read)?);
     } else {
-        print!("{}", text(path, &read));
+        out(format_args!("{}", text(path, &read)));
     }
     Ok(read.judged.exit())
 }

@@ -8,6 +8,7 @@ use failpoints::process::{SpawnSpec, Spawner};
 
 use super::runtime;
 use crate::capabilities::Capability;
+use crate::console::outln;
 use crate::install;
 
 #[derive(Debug, ClapArgs)]
@@ -72,15 +73,15 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     let mut off = 0;
     for finding in &findings {
         match &finding.result {
-            Ok(detail) => println!("ok   {:<22} {detail}", finding.what),
+            Ok(detail) => outln!("ok   {:<22} {detail}", finding.what),
             Err(why) => {
                 off += 1;
-                println!("OFF  {:<22} {why}", finding.what);
-                println!("     {:<22} {}", "", finding.remedy);
+                outln!("OFF  {:<22} {why}", finding.what);
+                outln!("     {:<22} {}", "", finding.remedy);
             }
         }
     }
-    println!(
+    outln!(
         "{} of {} work on this machine",
         findings.len() - off,
         findings.len()

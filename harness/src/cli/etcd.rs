@@ -4,6 +4,7 @@ use checker::verdict::Exit;
 use clap::Subcommand;
 use semver::Version;
 
+use crate::console::{errln, outln};
 use crate::install;
 
 pub(super) const EXAMPLES: &str = "\
@@ -34,26 +35,25 @@ pub(super) fn main(verb: Verb) -> anyhow::Result<Exit> {
     match verb {
         Verb::Install { versions } => {
             for version in versions {
-                let installed =
-                    install::install(&version, &options, &mut |line| eprintln!("{line}"))?;
-                println!("{version} {}", installed.binary.display());
+                let installed = install::install(&version, &options, &mut |line| errln!("{line}"))?;
+                outln!("{version} {}", installed.binary.display());
             }
         }
         Verb::List => {
             let listing = install::list(&options)?;
             for one in &listing.installed {
-                println!(
+                outln!(
                     "{:<8} installed    {}",
                     one.version.to_string(),
                     one.binary.display()
                 );
             }
             for one in &listing.installable {
-                println!("{:<8} installable  {}", one.version.to_string(), one.source);
+                outln!("{:<8} installable  {}", one.version.to_string(), one.source);
             }
-            println!("other    installable  from etcd's release archives, where they are reached");
+            outln!("other    installable  from etcd's release archives, where they are reached");
         }
-        Verb::Path { version } => println!("{}", install::path(&version, &options)?.display()),
+        Verb::Path { version } => outln!("{}", install::path(&version, &options)?.display()),
     }
     Ok(Exit::Holds)
 }

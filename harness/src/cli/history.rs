@@ -12,6 +12,7 @@ use clap::Subcommand;
 
 use super::usage;
 use crate::BUILD;
+use crate::console::outln;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,16 +87,16 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<Exit> {
         }
     })?;
     std::fs::rename(&beside, output).with_context(cannot)?;
-    println!(
+    outln!(
         "{}: {from} to {to}, {} operations",
         output.display(),
         exported.operations
     );
     for (what, number) in &exported.left_out {
-        println!("  not expressed: {number} {what}");
+        outln!("  not expressed: {number} {what}");
     }
     if let Some(cut) = history.cut() {
-        println!("  cut short, as its source: {cut}");
+        outln!("  cut short, as its source: {cut}");
     }
     Ok(Exit::Holds)
 }

@@ -4,6 +4,8 @@ use checker::verdict::Exit;
 use clap::Args as ClapArgs;
 use scenarios::plan::ExpectedVerdict;
 
+use crate::console::outln;
+
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// List the known bugs that `run --bug` can switch on in the embedded store, or put back into a
@@ -14,45 +16,45 @@ pub(super) struct Args {
 
 /// The bugs of the embedded store, with the scenarios that catch them.
 fn list_embedded() {
-    println!("Switched on in the embedded store, with --store embedded:");
-    println!();
+    outln!("Switched on in the embedded store, with --store embedded:");
+    outln!();
     for bug in store::bugs::Bug::ALL {
-        println!("{bug}");
-        println!("    {}", bug.title());
+        outln!("{bug}");
+        outln!("    {}", bug.title());
         if bug.id().parse::<u32>().is_ok() {
-            println!("    https://github.com/etcd-io/etcd/issues/{bug}");
+            outln!("    https://github.com/etcd-io/etcd/issues/{bug}");
         }
         let subject = scenarios::Subject::Embedded(Some(bug.id().into()));
         for scenario in scenarios::library() {
             if let Some(row) = scenarios::expectation(&scenario.expect, &subject) {
                 let broken = row.guarantees.join(" or ");
-                println!("    {} breaks {broken}", scenario.name);
+                outln!("    {} breaks {broken}", scenario.name);
             }
         }
-        println!();
+        outln!();
     }
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     if args.bugs {
         list_embedded();
-        println!("Put back into releases of etcd that have the fix, with --store etcd@VERSION:");
-        println!();
+        outln!("Put back into releases of etcd that have the fix, with --store etcd@VERSION:");
+        outln!();
         for bug in scenarios::bugs::bugs() {
-            println!("{} in {}", bug.issue, bug.versions);
-            println!("    {}", bug.title);
-            println!("    https://github.com/etcd-io/etcd/issues/{}", bug.issue);
+            outln!("{} in {}", bug.issue, bug.versions);
+            outln!("    {}", bug.title);
+            outln!("    https://github.com/etcd-io/etcd/issues/{}", bug.issue);
             let from = bug.called_from.as_deref().unwrap_or("anywhere");
-            println!("    skips {} under {from}", bug.skip.join(" or "));
-            println!();
+            outln!("    skips {} under {from}", bug.skip.join(" or "));
+            outln!();
         }
         return Ok(Exit::Holds);
     }
     for scenario in scenarios::library() {
-        println!("{}", scenario.name);
-        println!("    {}", scenario.title);
+        outln!("{}", scenario.name);
+        outln!("    {}", scenario.title);
         if !scenario.issue.is_empty() {
-            println!("    {}", scenario.issue);
+            outln!("    {}", scenario.issue);
         }
         for expect in &scenario.expect {
             let verdict = match expect.verdict {
@@ -67,9 +69,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
                 true => format!("on {}", expect.versions),
                 false => format!("with --bug {}", expect.bug.join(" or ")),
             };
-            println!("    expected {verdict}{guarantees} {of}");
+            outln!("    expected {verdict}{guarantees} {of}");
         }
-        println!();
+        outln!();
     }
     Ok(Exit::Holds)
 }

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use checker::verdict::Exit;
 use clap::{Parser, Subcommand};
 
+use crate::console::errln;
 use crate::run::Interrupted;
 
 const EXIT_CODES: &str = "\
@@ -102,7 +103,13 @@ pub fn main() -> ExitCode {
             return exit_code(if wrong { Exit::Usage } else { Exit::Holds });
         }
     };
-    let result = match cli.verb {
+    // The hook has said where, and what, on standard error.
+    std::panic::catch_unwind(|| run_verb(cli.verb))
+        .unwrap_or_else(|_| exit_code(Exit::HarnessFault))
+}
+
+fn run_verb(verb: Verb) -> ExitCode {
+    let result = match verb {
         Verb::Run(args) => run::main(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Report(args) => check::report(&args),
@@ -118,7 +125,7 @@ pub fn main() -> ExitCode {
         Verb::Store { args } => return store::run(args),
     };
     exit_code(result.unwrap_or_else(|error| {
-        eprintln!("gauntlet: {error:#}");
+        errln!("gauntlet: {error:#}");
         exit_of(&error)
     }))
 }

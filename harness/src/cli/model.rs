@@ -51,6 +51,7 @@ mod with_models {
 
     use super::{Args, Exit, SocketAddr};
     use crate::cli::usage;
+    use crate::console::outln;
 
     type Variant = Option<&'static Bug>;
 
@@ -101,7 +102,7 @@ mod with_models {
     }
 
     fn header(protocol: Protocol) {
-        println!("{}: {}", protocol.name(), protocol.title());
+        outln!("{}: {}", protocol.name(), protocol.title());
         let bounds: Vec<_> = protocol
             .bounds()
             .iter()
@@ -110,7 +111,7 @@ mod with_models {
                 most => format!("{most} {what}"),
             })
             .collect();
-        println!("bounds: at most {}", bounds.join(", "));
+        outln!("bounds: at most {}", bounds.join(", "));
     }
 
     fn title(bug: Variant) -> String {
@@ -126,8 +127,8 @@ mod with_models {
             as_expected &= !check(protocol, Some(bug)).counterexamples.is_empty();
         }
         as_expected &= check(protocol, None).counterexamples.is_empty();
-        println!();
-        println!(
+        outln!();
+        outln!(
             "{}",
             match as_expected {
                 true => "As expected: every bug breaks a property, and the mended design none.",
@@ -142,33 +143,33 @@ mod with_models {
     }
 
     fn check(protocol: Protocol, bug: Variant) -> Checked {
-        println!("\n{}", title(bug));
+        outln!("\n{}", title(bug));
         let begun = Instant::now();
         let checked = protocol.check(bug);
         let seconds = begun.elapsed().as_secs_f64();
         for found in &checked.counterexamples {
-            println!("  broken: {}", found.property);
-            println!("  a shortest way there, {} steps:", found.steps.len());
+            outln!("  broken: {}", found.property);
+            outln!("  a shortest way there, {} steps:", found.steps.len());
             for (number, step) in found.steps.iter().enumerate() {
-                println!("    {:>2}. {}", number + 1, step.happens);
+                outln!("    {:>2}. {}", number + 1, step.happens);
                 for member in &step.members {
-                    println!("        {member}");
+                    outln!("        {member}");
                 }
             }
-            println!("    So: {}", found.broken);
+            outln!("    So: {}", found.broken);
         }
         let broken = checked.counterexamples.iter().map(|found| found.property);
         let broken: Vec<_> = broken.collect();
         for property in &checked.properties {
             if !broken.contains(property) {
-                println!("  holds: {property}");
+                outln!("  holds: {property}");
             }
         }
         for situation in &checked.unreached {
-            println!("  never reached, so this says little: {situation}");
+            outln!("  never reached, so this says little: {situation}");
         }
         let (states, depth) = (checked.states, checked.depth);
-        println!(
+        outln!(
             "  {states} states{}, at most {depth} steps from the start, {seconds:.2} s",
             match broken.is_empty() {
                 true => ", which are all",
@@ -180,8 +181,8 @@ mod with_models {
 
     fn explore(protocol: Protocol, bug: Variant, address: SocketAddr) -> anyhow::Result<Exit> {
         let served = protocol.explore(bug, address, |address| {
-            println!("\n{}", title(bug));
-            println!("  Explorer at http://{address}/ until Ctrl-C");
+            outln!("\n{}", title(bug));
+            outln!("  Explorer at http://{address}/ until Ctrl-C");
         });
         served
             .map_err(|error| usage(format!("cannot serve the Explorer at {address}: {error}")))?;

@@ -7,6 +7,7 @@ use checker::verdict::Exit;
 use clap::Args as ClapArgs;
 
 use super::usage;
+use crate::console::outln;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +92,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         freed += run.bytes;
         count += 1;
     }
-    println!(
+    outln!(
         "deleted {count} of {} runs, the oldest first: {} MiB freed, {} MiB left",
         runs.len(),
         freed >> 20,

@@ -12,6 +12,7 @@ use super::{
     run_directory, runtime, usage,
 };
 use crate::capabilities::Machine;
+use crate::console::{err, errln, outln};
 use crate::judging;
 use crate::progress::Progress;
 use crate::run::{RunOptions, run};
@@ -86,13 +87,13 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     let runtime = runtime()?;
     let missing = Machine::default().missing(&plan, &options.launcher);
     if !missing.is_empty() {
-        eprintln!(
+        errln!(
             "gauntlet: the plan cannot be run here: {}",
             missing.join("; ")
         );
         return Ok(Exit::NothingRan);
     }
-    eprint!("{}", terminal::header(&plan));
+    err(format_args!("{}", terminal::header(&plan)));
     let (mut made, mut hits, mut strongest) = (0, 0, Exit::Holds);
     for attempt in 1..=args.attempts {
         let progress = Progress::new(&format!("attempt {attempt}/{}", args.attempts), false);
@@ -103,7 +104,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         let hit = judgement.verdict == stored.verdict && judgement.guarantee == stored.guarantee;
         made += 1;
         hits += u64::from(hit);
-        println!(
+        outln!(
             "attempt {attempt}: {}{} {}",
             terminal::verdict_name(judgement.verdict),
             judgement
@@ -124,7 +125,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         .map(|g| format!(" ({g})"))
         .unwrap_or_default();
     let verdict = terminal::verdict_name(stored.verdict);
-    println!("{verdict}{guarantee} came back in {hits} of {made} attempts");
+    outln!("{verdict}{guarantee} came back in {hits} of {made} attempts");
     if hits > 0 {
         return Ok(Exit::Holds);
     }

@@ -16,6 +16,7 @@ use super::planting::plant;
 use super::{runtime, usage};
 use crate::capabilities::Machine;
 use crate::cluster::Program;
+use crate::console::{err, errln, out, outln};
 use crate::progress::Progress;
 use crate::run::{RunOptions, RunSummary, run};
 use crate::run_dir::write_whole;
@@ -180,7 +181,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             if let Some(bug) = &args.bug
                 && plant(&mut plan, bug)? == Planting::AlreadyPresent
             {
-                eprintln!(
+                errln!(
                     "gauntlet: {} has #{bug} as it is: nothing is planted",
                     plan.store.version
                 );
@@ -191,7 +192,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             if !missing.is_empty() {
                 let (line, one) = skipped(&plan, &missing);
                 if args.json {
-                    println!("{}", serde_json::to_string(&line)?);
+                    outln!("{}", serde_json::to_string(&line)?);
                 }
                 lines.push(line);
                 exit = Some(exit.map_or(one, |all| all.merge(one)));
@@ -200,7 +201,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             }
             let label = format!("{} {}/{}", plan.scenario, number + 1, args.runs);
             if !args.json {
-                eprint!("{}", terminal::header(&plan));
+                err(format_args!("{}", terminal::header(&plan)));
             }
             let progress = Progress::new(&label, args.json);
             let result = runtime.block_on(run(&plan, &options, &progress));
@@ -213,7 +214,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
                 Err(error) => failed(&plan, &error),
             };
             if args.json {
-                println!("{}", serde_json::to_string(&line)?);
+                outln!("{}", serde_json::to_string(&line)?);
             }
             lines.push(line);
             exit = Some(exit.map_or(one, |all| all.merge(one)));
@@ -224,7 +225,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
         &serde_json::to_vec_pretty(&lines)?,
     )?;
     if !args.json {
-        print!("{}", tally(&lines));
+        out(format_args!("{}", tally(&lines)));
     }
     Ok(exit.unwrap_or(Exit::NothingRan))
 }
@@ -256,7 +257,7 @@ fn drawn_seed() -> u64 {
 
 /// Finds, installs and pins the store.
 pub(super) fn resolve(spec: &str, without: &[String]) -> anyhow::Result<Subject> {
-    let resolved = subject::resolve(spec, without, &mut |line| eprintln!("{line}"));
+    let resolved = subject::resolve(spec, without, &mut |line| errln!("{line}"));
     resolved.map_err(|error| match error.is_usage() {
         true => usage(format!("--store: {error}")),
         false => error.into(),
@@ -293,7 +294,7 @@ pub(super) fn bindings(plan: &Plan) -> Result<(), String> {
 /// A scenario that this machine cannot run: it is said, and never green.
 fn skipped(plan: &Plan, missing: &[String]) -> (RunLine, Exit) {
     let why = missing.join("; ");
-    eprintln!("gauntlet: {} is skipped: {why}", plan.scenario);
+    errln!("gauntlet: {} is skipped: {why}", plan.scenario);
     let exit = Exit::NothingRan;
     (not_run(plan, "skipped", exit, why, None), exit)
 }
@@ -310,13 +311,13 @@ fn told(plan: &Plan, summary: &RunSummary, args: &Args) -> (RunLine, Exit) {
         Some(false) => terminal::exit(judgement),
     };
     if !args.json {
-        print!("{}", terminal::judgement(judgement));
+        out(format_args!("{}", terminal::judgement(judgement)));
         if let Some(stated) = plan.expected() {
             let (name, met) = match stated.verdict {
                 ExpectedVerdict::Holds => ("holds", judgement.verdict == Verdict::Holds),
                 ExpectedVerdict::Violated => ("violated", judgement.verdict == Verdict::Violated),
             };
-            println!(
+            outln!(
                 "the scenario expects {name} on {}: {}",
                 plan.store.told(),
                 if met {
@@ -326,14 +327,14 @@ fn told(plan: &Plan, summary: &RunSummary, args: &Args) -> (RunLine, Exit) {
                 }
             );
         }
-        println!(
+        outln!(
             "{} operations, {} fault steps, {:.1} s to the verdict",
             summary.operations,
             summary.faults.done + summary.faults.failed,
             summary.time_to_verdict.as_secs_f64()
         );
-        println!("report: {}", summary.dir.join("report.html").display());
-        println!("reproduce: gauntlet reproduce {}", summary.dir.display());
+        outln!("report: {}", summary.dir.join("report.html").display());
+        outln!("reproduce: gauntlet reproduce {}", summary.dir.display());
     }
     let broken = judgement
         .checks
@@ -373,7 +374,7 @@ fn meets(expected: Expected, summary: &RunSummary) -> bool {
 
 /// A run in which the harness failed: it is said, counted and never green.
 fn failed(plan: &Plan, error: &anyhow::Error) -> (RunLine, Exit) {
-    eprintln!("gauntlet: {error:#}");
+    errln!("gauntlet: {error:#}");
     let exit = super::exit_of(error);
     let error = format!("{error:#}");
     (

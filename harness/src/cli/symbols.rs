@@ -7,6 +7,7 @@ use failpoints::symbol::{Function, ResultUse, Symbols};
 use serde::Serialize;
 
 use super::{run, usage};
+use crate::console::{out, outln};
 use crate::install::Store;
 
 pub(super) const EXAMPLES: &str = "\
@@ -90,9 +91,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
             .collect(),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&listing)?);
+        outln!("{}", serde_json::to_string(&listing)?);
     } else {
-        print!("{}", text(&listing));
+        out(format_args!("{}", text(&listing)));
     }
     Ok(Exit::Holds)
 }

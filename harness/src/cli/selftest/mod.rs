@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use store::bugs::Bug;
 
 use super::usage;
+use crate::console::outln;
 use crate::progress::spinner;
 use crate::run_dir::write_whole;
 use crate::subject::{self, EMBEDDED};
@@ -95,7 +96,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
 
     let mut rows: Vec<Row> = unnamed.into_iter().map(unnamed_row).collect();
     if !args.json {
-        println!("{}", heading());
+        outln!("{}", heading());
     }
     for row in &rows {
         show(row, args.json)?;
@@ -117,7 +118,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<Exit> {
     write_whole(&path, &serde_json::to_vec_pretty(&told)?)?;
     if !args.json {
         let wrong = rows.iter().filter(|row| row.result != "ok").count();
-        println!(
+        outln!(
             "{} of {} as expected; {}",
             rows.len() - wrong,
             rows.len(),
@@ -229,7 +230,7 @@ fn heading() -> String {
 
 fn show(row: &Row, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(row)?);
+        outln!("{}", serde_json::to_string(row)?);
         return Ok(());
     }
     let broken: Vec<_> = row
@@ -237,7 +238,7 @@ fn show(row: &Row, json: bool) -> anyhow::Result<()> {
         .iter()
         .map(|(name, n)| format!("{name} {n}"))
         .collect();
-    println!(
+    outln!(
         "{:<14} {:<24} {:>8}  {:<7} {:>5.1} s  {}",
         row.bug,
         row.scenario,
@@ -247,10 +248,10 @@ fn show(row: &Row, json: bool) -> anyhow::Result<()> {
         broken.join(", ")
     );
     for (code, count) in &row.undecided {
-        println!("    {count} with exit code {code}");
+        outln!("    {count} with exit code {code}");
     }
     for line in row.why.iter().chain(&row.dirs) {
-        println!("    {line}");
+        outln!("    {line}");
     }
     Ok(())
 }
